@@ -1,0 +1,3 @@
+//! podman-stagecache: stage caching, stage labels and build records for buildah and podman.
+
+pub mod containerfile;
