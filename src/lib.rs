@@ -1,3 +1,7 @@
 //! podman-stagecache: stage caching, stage labels and build records for buildah and podman.
 
+pub mod atomic;
 pub mod containerfile;
+pub mod engine;
+pub mod image;
+pub mod process;

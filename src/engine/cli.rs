@@ -1,0 +1,175 @@
+//! The engine behind its command line.
+
+use std::ffi::OsString;
+use std::fs;
+use std::process::Stdio;
+
+use super::storage::{self, ImageStore, Listing};
+use super::{CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, Probed, StepCall, argv, copied};
+use crate::image::{ComposedImage, ImageId, StoredImage};
+use crate::process::{self, Ended, Invocation, OutputLine};
+
+/// buildah or podman, run as a program.
+#[derive(Debug)]
+pub struct CliEngine {
+    probed: Probed,
+    globals: Vec<OsString>,
+    stores: Vec<ImageStore>,
+}
+
+impl CliEngine {
+    /// An engine that was probed, with the global flags (`--root=…`) that each call gets.
+    pub fn new(probed: Probed, globals: Vec<OsString>) -> Self {
+        let roots = std::iter::once(&probed.graph_root).chain(&probed.additional);
+        let stores =
+            roots.map(|root| ImageStore { root: root.clone(), driver: probed.driver.clone() }).collect();
+        Self { probed, globals, stores }
+    }
+
+    fn invocation(&self) -> Invocation {
+        Invocation::new(&self.probed.program).args(&self.globals)
+    }
+
+    fn program(&self) -> String {
+        self.probed.program.display().to_string()
+    }
+
+    fn start_error(&self, source: std::io::Error) -> EngineError {
+        EngineError::Start { program: self.program(), source }
+    }
+
+    fn check(&self, verb: &'static str, ended: Ended) -> Result<Ended, EngineError> {
+        if ended.status.success() {
+            return Ok(ended);
+        }
+        if process::interrupted() {
+            return Err(EngineError::Interrupted);
+        }
+        Err(EngineError::Failed {
+            program: self.probed.kind.name().to_owned(),
+            verb,
+            code: ended.code(),
+            stderr: ended.stderr_tail,
+        })
+    }
+
+    fn run(&self, verb: &'static str, invocation: &Invocation) -> Result<Ended, EngineError> {
+        let ended = process::capture(invocation).map_err(|e| self.start_error(e))?;
+        self.check(verb, ended)
+    }
+
+    fn broken(&self, verb: &'static str, problem: impl Into<String>) -> EngineError {
+        EngineError::Result { program: self.probed.kind.name().to_owned(), verb, problem: problem.into() }
+    }
+
+    fn printed_id(&self, verb: &'static str, ended: &Ended) -> Result<ImageId, EngineError> {
+        let text = String::from_utf8_lossy(&ended.stdout);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        ImageId::parse(last).ok_or_else(|| self.broken(verb, format!("`{last}` is not an image id")))
+    }
+}
+
+impl Engine for CliEngine {
+    fn probed(&self) -> &Probed {
+        &self.probed
+    }
+
+    fn build(&self, call: &StepCall, output: &mut dyn FnMut(OutputLine)) -> Result<ImageId, EngineError> {
+        let invocation = argv::build_step(self.invocation(), call);
+        let stdin = if call.stdin.is_some() { Stdio::inherit() } else { Stdio::null() };
+        let mut each = |line: OutputLine| {
+            // With --quiet the id is all that the engine itself prints.
+            let is_id = matches!(&line, OutputLine::Stdout(bytes)
+                if call.quiet && std::str::from_utf8(bytes).ok().and_then(ImageId::parse).is_some());
+            if !is_id {
+                output(line);
+            }
+        };
+        let ended = process::stream(&invocation, stdin, &mut each).map_err(|e| self.start_error(e))?;
+        self.check("build", ended)?;
+        let id = fs::read_to_string(&call.iidfile).unwrap_or_default();
+        ImageId::parse(&id).ok_or_else(|| self.broken("build", "left no image id in its --iidfile"))
+    }
+
+    fn list(&self) -> anyhow::Result<Listing> {
+        storage::list(&self.stores)
+    }
+
+    fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage> {
+        storage::read(&self.stores, id)
+    }
+
+    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError> {
+        let invocation = argv::resolve_local(self.probed.kind, self.invocation(), name);
+        let ended = process::capture(&invocation).map_err(|e| self.start_error(e))?;
+        if process::interrupted() {
+            return Err(EngineError::Interrupted);
+        }
+        if !ended.status.success() {
+            return Ok(None);
+        }
+        self.printed_id("inspect", &ended).map(Some)
+    }
+
+    fn pull(&self, request: &ImageRequest) -> Result<ImageId, EngineError> {
+        let ended = self.run("pull", &argv::pull(self.probed.kind, self.invocation(), request))?;
+        self.printed_id("pull", &ended)
+    }
+
+    fn commit_config(&self, image: &ComposedImage) -> Result<ImageId, EngineError> {
+        let io =
+            |e: std::io::Error| self.broken("pull", format!("writing the folder of a config commit: {e}"));
+        let folder = tempfile::Builder::new().prefix("stagecache-commit-").tempdir().map_err(io)?;
+        fs::write(folder.path().join("version"), "Directory Transport Version: 1.1\n").map_err(io)?;
+        fs::write(folder.path().join("manifest.json"), &image.manifest).map_err(io)?;
+        fs::write(folder.path().join(image.id.as_str()), &image.config).map_err(io)?;
+        let path = folder.path().to_owned();
+        let ended = self.run("pull", &argv::commit_config(self.invocation(), &path))?;
+        let id = self.printed_id("pull", &ended)?;
+        if id != image.id {
+            return Err(self.broken("pull", format!("committed {id} instead of {}", image.id)));
+        }
+        Ok(id)
+    }
+
+    fn tag(&self, id: &ImageId, names: &[String]) -> Result<(), EngineError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.run("tag", &argv::tag(self.invocation(), id, names)).map(drop)
+    }
+
+    fn remove(&self, names: &[String]) -> Result<(), EngineError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.run("rmi", &argv::remove(self.probed.kind, self.invocation(), names)).map(drop)
+    }
+
+    fn copied(&self, request: &CopiedRequest) -> Option<String> {
+        copied::digest(&self.stores, request)
+    }
+
+    fn pass_through(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError> {
+        let ended =
+            process::stream(&self.invocation().args(args), Stdio::inherit(), &mut |line| match line {
+                OutputLine::Stdout(bytes) => println!("{}", String::from_utf8_lossy(&bytes)),
+                OutputLine::Stderr(bytes) => eprintln!("{}", String::from_utf8_lossy(&bytes)),
+            })
+            .map_err(|e| self.start_error(e))?;
+        self.check(verb, ended).map(drop)
+    }
+
+    fn sweep(&self, base: Option<&ImageId>, since: jiff::Timestamp) -> Result<(), EngineError> {
+        let left = storage::working_containers(&self.stores, base, since);
+        if left.is_empty() {
+            return Ok(());
+        }
+        let invocation = match self.probed.kind {
+            EngineKind::Buildah => self.invocation().arg("rm").args(&left),
+            EngineKind::Podman => self.invocation().args(["rm", "--force"]).args(&left),
+        };
+        // Not through `run`: this is what happens after an interrupt.
+        process::capture(&invocation).map_err(|e| self.start_error(e)).map(drop)
+    }
+}

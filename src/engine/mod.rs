@@ -1,0 +1,239 @@
+//! The installed buildah or podman: what it can do, and the few things we ask of it.
+//!
+//! Everything engine-specific lives below this module. Nothing that an engine prints is parsed for meaning:
+//! ids come from `--iidfile`, images from the storage's index. What to build is decided elsewhere.
+
+mod argv;
+mod cli;
+mod copied;
+mod probe;
+pub mod storage;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use cli::CliEngine;
+pub use probe::{Probed, build_help, find, probe};
+pub use storage::{ListedImage, Listing};
+
+use crate::image::{ComposedImage, ImageId, StoredImage};
+use crate::process::OutputLine;
+
+/// Which program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// buildah.
+    Buildah,
+    /// podman, with a buildah inside.
+    Podman,
+}
+
+impl EngineKind {
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Buildah => "buildah",
+            EngineKind::Podman => "podman",
+        }
+    }
+}
+
+/// A version, its three numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version(pub u32, pub u32, pub u32);
+
+impl Version {
+    /// Reads `1.28.2`, `1.39.3-dev`, `v5.4`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_start_matches('v');
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let mut numbers = text[..end].split('.').map(str::parse);
+        let mut next = || numbers.next().map_or(Some(0), Result::ok);
+        let version = Self(next()?, next()?, next()?);
+        (version != Self(0, 0, 0)).then_some(version)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// One `build` call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepCall {
+    /// The Containerfile of this call.
+    pub containerfile: PathBuf,
+    /// The build context (an empty folder when the call needs none).
+    pub context: PathBuf,
+    /// The ignore file that holds for the context.
+    pub ignore_file: Option<PathBuf>,
+    /// `--layers`: a commit an instruction; else one layer for all.
+    pub layers: bool,
+    /// Leave out the engine's own step lines.
+    pub quiet: bool,
+    /// Names for the result.
+    pub names: Vec<String>,
+    /// `NAME=VALUE` of `--build-context`, in order.
+    pub build_contexts: Vec<(String, String)>,
+    /// Values of ARGs.
+    pub build_args: Vec<(String, String)>,
+    /// The user's flags that belong on this call, each as one token.
+    pub flags: Vec<OsString>,
+    /// Where the engine writes the id of the result.
+    pub iidfile: PathBuf,
+    /// What the call reads from standard input (`--stdin` hands ours on).
+    pub stdin: Option<()>,
+}
+
+/// An image asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageRequest {
+    /// The name as the Containerfile has it, expanded.
+    pub name: String,
+    /// `os/arch[/variant]` where the user asks for one.
+    pub platform: Option<String>,
+    /// Registry flags (`--authfile=…`), each as one token.
+    pub flags: Vec<OsString>,
+}
+
+/// What copied sources of an image amount to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedRequest {
+    /// The image they come from.
+    pub image: ImageId,
+    /// Paths and globs, expanded, relative to the image's root.
+    pub sources: Vec<String>,
+}
+
+/// Why an engine call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The program could not be started.
+    #[error("cannot run `{program}`: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// It ran and failed.
+    #[error("`{program} {verb}` failed with exit status {code}{}", if stderr.is_empty() { String::new() } else { format!(": {stderr}") })]
+    Failed {
+        /// The program.
+        program: String,
+        /// What was asked of it.
+        verb: &'static str,
+        /// Its exit code; 128 + n for signal n.
+        code: i32,
+        /// The end of what it said.
+        stderr: String,
+    },
+    /// The user stopped the build.
+    #[error("interrupted")]
+    Interrupted,
+    /// It succeeded and left something that cannot be used.
+    #[error("`{program} {verb}`: {problem}")]
+    Result {
+        /// The program.
+        program: String,
+        /// What was asked of it.
+        verb: &'static str,
+        /// What is wrong with the result.
+        problem: String,
+    },
+}
+
+/// The engine, as the rest of the program sees it.
+pub trait Engine: Send + Sync {
+    /// Who it is and where its storage lies.
+    fn probed(&self) -> &Probed;
+
+    /// Runs one `build` call; each line of its output goes to `output`.
+    ///
+    /// # Errors
+    /// When the call fails; its exit code is in the error.
+    fn build(&self, call: &StepCall, output: &mut dyn FnMut(OutputLine)) -> Result<ImageId, EngineError>;
+
+    /// Lists the storage.
+    ///
+    /// # Errors
+    /// When its index cannot be read.
+    fn list(&self) -> anyhow::Result<Listing>;
+
+    /// Manifest and config of an image.
+    ///
+    /// # Errors
+    /// When it is not there.
+    fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage>;
+
+    /// The image that a name stands for in the storage, short names resolved as the engine does.
+    ///
+    /// # Errors
+    /// When the engine cannot be run.
+    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError>;
+
+    /// Pulls an image.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    fn pull(&self, request: &ImageRequest) -> Result<ImageId, EngineError>;
+
+    /// Commits a config over layers that are in the storage.
+    ///
+    /// # Errors
+    /// When the engine refuses it (a policy, layers that are gone).
+    fn commit_config(&self, image: &ComposedImage) -> Result<ImageId, EngineError>;
+
+    /// Gives an image names.
+    ///
+    /// # Errors
+    /// When the image is gone or a name is not valid.
+    fn tag(&self, id: &ImageId, names: &[String]) -> Result<(), EngineError>;
+
+    /// Removes names or images (see the warning in `argv::remove`).
+    ///
+    /// # Errors
+    /// When one of them cannot be removed.
+    fn remove(&self, names: &[String]) -> Result<(), EngineError>;
+
+    /// The digest of the bytes that these sources of an image amount to; `None` where it cannot be had cheaply
+    /// and surely.
+    fn copied(&self, request: &CopiedRequest) -> Option<String>;
+
+    /// Hands a whole command line to the engine, standard streams included.
+    ///
+    /// # Errors
+    /// When it cannot be run or fails.
+    fn pass_through(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
+
+    /// Removes the working containers that a call on this base (`None`: scratch), started at `since`, left behind.
+    ///
+    /// # Errors
+    /// When the engine cannot be run.
+    fn sweep(&self, base: Option<&ImageId>, since: jiff::Timestamp) -> Result<(), EngineError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_with_and_without_their_decorations() {
+        for (text, expected) in [
+            ("1.28.2", Some(Version(1, 28, 2))),
+            ("v5.4", Some(Version(5, 4, 0))),
+            ("1.45.0-dev", Some(Version(1, 45, 0))),
+            ("", None),
+            ("dev", None),
+        ] {
+            assert_eq!(Version::parse(text), expected, "{text}");
+        }
+        assert!(Version(1, 28, 2) < Version(1, 33, 0));
+    }
+}
