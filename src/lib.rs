@@ -4,4 +4,8 @@ pub mod atomic;
 pub mod containerfile;
 pub mod engine;
 pub mod image;
+pub mod key;
 pub mod process;
+pub mod record;
+pub mod store;
+pub mod verdict;

@@ -1,0 +1,454 @@
+//! What a step's result hangs on, as a struct; its digest is the step's key.
+//!
+//! | enters the key | why |
+//! |---|---|
+//! | key format, platform, image format, `--layers` mode | another result by definition |
+//! | the step before: its key; for the first step the id of the base image | what the step stands on |
+//! | the instructions: text without comments, and words and flags with ARG and ENV expanded | what is done, and what the history says |
+//! | for RUN: every ARG in scope, as a digest | the command sees it as a variable |
+//! | COPY, ADD, bind mounts from the context: path, type, mode, content, link target, xattrs of each file | the bytes that go in |
+//! | the same from another stage: the key of its files, or the digest of the bytes that are copied | known before anything runs; known once the stage is there |
+//! | the same from an image: its id, or the digest of the bytes | likewise |
+//! | ADD of a URL: its `--checksum`, else what the server says of it now | the text of a URL says nothing about its bytes |
+//! | heredocs | they are part of the text |
+//! | ids of secrets and ssh agents | that a secret is used is part of the step; its value must not leak into a digest |
+//! | flags that can change what a step produces (the table in `flags`) | `--network`, `--add-host`, `--env`, … |
+//! | the dialect that the file is read in | the same bytes are other instructions before heredocs |
+//!
+//! | stays out | why |
+//! |---|---|
+//! | owner and modification time of context files | the engine writes `0:0` and git keeps no times |
+//! | absolute paths, the name and place of the context | the same tree elsewhere is the same build |
+//! | names of stages, comments, blank lines | nothing of them is in the image but the label, which is on the leaf |
+//! | the clock, the build's UUID, stage labels | they would make each build a new one |
+//! | host `*_proxy` variables | how a download travels, not what it brings; as BuildKit |
+//! | engine and its version, containers.conf | the same instructions; a change of the engine must not rebuild the world |
+//! | `type=cache` and `tmpfs` mounts | a cache is not an input: a step has to work with an empty one |
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::{ImageFormat, ImageId};
+
+/// The format of [`StepInputs`]. Raise it when the meaning of any field changes.
+///
+/// 1: first.
+pub const FORMAT: u32 = 1;
+
+/// The digest of a step's inputs: 64 hexadecimal digits of BLAKE3.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepKey(String);
+
+impl StepKey {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// The first 12 digits.
+    pub fn short(&self) -> &str {
+        &self.0[..12]
+    }
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a step stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parent {
+    /// Nothing: `FROM scratch`.
+    Scratch,
+    /// An image of the storage or of a registry, by config digest.
+    Image(ImageId),
+    /// The step before, or the last step of the stage that FROM names.
+    Step(StepKey),
+}
+
+/// What is known of the bytes that an instruction takes from somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// The digest of a listing of files of the build context, or of a context given by name.
+    Files(String),
+    /// The files of another stage, by the key of its last step that has a layer.
+    Stage(StepKey),
+    /// The files of an image.
+    Image(ImageId),
+    /// The bytes themselves, from wherever they come.
+    Bytes(String),
+    /// A remote source with what identifies its content: a checksum, an ETag, a commit.
+    Remote(String),
+}
+
+/// One source of an instruction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Which instruction of the step, from 0.
+    pub instruction: usize,
+    /// Where it comes from, for people: `context`, `stage planner`, `image alpine`, a URL. Not in the key.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub from: String,
+    /// The paths, expanded.
+    pub paths: Vec<String>,
+    /// What is known of their content.
+    pub content: Content,
+}
+
+/// All that a step's result hangs on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepInputs {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// `os/arch[/variant]`.
+    pub platform: String,
+    /// OCI or docker.
+    pub image_format: ImageFormat,
+    /// One layer an instruction, or one for the stage.
+    pub layers: bool,
+    /// What it stands on.
+    pub parent: Parent,
+    /// The instructions' text, comments and continuations taken out; bytes beyond UTF-8 escaped.
+    pub instructions: Vec<String>,
+    /// Words and flags of those instructions that the engine expands, expanded.
+    pub expanded: Vec<Vec<String>>,
+    /// Values of ARGs that the instructions can see, as digests.
+    pub args: BTreeMap<String, String>,
+    /// Where bytes come from.
+    pub sources: Vec<Source>,
+    /// Flags that can change the result, with their values.
+    pub flags: BTreeMap<String, Vec<String>>,
+}
+
+impl StepInputs {
+    /// The key.
+    pub fn key(&self) -> StepKey {
+        let mut stripped = self.clone();
+        for source in &mut stripped.sources {
+            source.from.clear();
+        }
+        // Sorted maps and plain fields: the bytes are a function of the value.
+        let bytes = serde_json::to_vec(&stripped).unwrap_or_default();
+        StepKey(blake3::hash(&bytes).to_hex().to_string())
+    }
+
+    /// Whether any source is known by its definition alone.
+    pub fn has_foreign_sources(&self) -> bool {
+        self.sources.iter().any(|s| matches!(s.content, Content::Stage(_) | Content::Image(_)))
+    }
+}
+
+/// The digest of a value that must not be readable: an ARG's.
+pub fn digest_of_value(value: &str) -> String {
+    blake3::hash(value.as_bytes()).to_hex()[..32].to_owned()
+}
+
+/// Bytes as text, injectively: what is not UTF-8, and the backslash before an `x`, is written `\xNN`.
+pub fn text_of(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains("\\x") => text.to_owned(),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+/// One difference between the inputs of two steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// The key's format, from and to: an upgrade of this program.
+    KeyFormat {
+        /// Before.
+        old: u32,
+        /// Now.
+        new: u32,
+    },
+    /// The platform.
+    Platform {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// OCI or docker, layers or squashed.
+    Mode {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// Another base image.
+    Base {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// The step before this one is another.
+    Parent,
+    /// An instruction's text; empty where there was or is none.
+    Instruction {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// The same text, expanded to something else.
+    Expansion {
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+    /// A build argument has another value, is new, or gone.
+    Arg {
+        /// Its name.
+        name: String,
+        /// `changed`, `added` or `removed`.
+        how: String,
+    },
+    /// Files of the context.
+    Files {
+        /// The instruction's keyword and sources.
+        instruction: String,
+        /// Which files, bounded.
+        summary: String,
+    },
+    /// Other bytes from a stage or an image.
+    Bytes {
+        /// `stage planner`, `image …`.
+        from: String,
+    },
+    /// A remote source.
+    Remote {
+        /// The URL.
+        url: String,
+    },
+    /// A flag of the build.
+    Flag {
+        /// Its name.
+        name: String,
+        /// Before.
+        old: String,
+        /// Now.
+        new: String,
+    },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::KeyFormat { old, new } => write!(f, "key format {old} -> {new}"),
+            Change::Platform { old, new } => write!(f, "platform {old} -> {new}"),
+            Change::Mode { old, new } => write!(f, "{old} -> {new}"),
+            Change::Base { old, new } => write!(f, "base image moved: {old} -> {new}"),
+            Change::Parent => f.write_str("the step before it is another"),
+            Change::Instruction { old, new } if old.is_empty() => write!(f, "instruction added: {new}"),
+            Change::Instruction { old, new } if new.is_empty() => write!(f, "instruction removed: {old}"),
+            Change::Instruction { old, new } => write!(f, "instruction changed: {old} -> {new}"),
+            Change::Expansion { old, new } => write!(f, "expands to {new}, was {old}"),
+            Change::Arg { name, how } => write!(f, "ARG {name} {how}"),
+            Change::Files { instruction, summary } => write!(f, "{instruction}: {summary}"),
+            Change::Bytes { from } => write!(f, "{from} produced other bytes"),
+            Change::Remote { url } => write!(f, "{url} has other content"),
+            Change::Flag { name, old, new } if old.is_empty() => write!(f, "--{name} {new} added"),
+            Change::Flag { name, old, new } if new.is_empty() => write!(f, "--{name} {old} removed"),
+            Change::Flag { name, old, new } => write!(f, "--{name} {old} -> {new}"),
+        }
+    }
+}
+
+/// All differences from `old` to `new`; `files` tells which files two listings differ in.
+pub fn changes(
+    old: &StepInputs,
+    new: &StepInputs,
+    files: &dyn Fn(&str, &str) -> Option<String>,
+) -> Vec<Change> {
+    let mut found = Vec::new();
+    if old.format != new.format {
+        found.push(Change::KeyFormat { old: old.format, new: new.format });
+    }
+    if old.platform != new.platform {
+        found.push(Change::Platform { old: old.platform.clone(), new: new.platform.clone() });
+    }
+    if old.image_format != new.image_format {
+        let name = |f| match f {
+            ImageFormat::Oci => "format oci".to_owned(),
+            ImageFormat::Docker => "format docker".to_owned(),
+        };
+        found.push(Change::Mode { old: name(old.image_format), new: name(new.image_format) });
+    }
+    if old.layers != new.layers {
+        let name = |layers| if layers { "--layers".to_owned() } else { "--layers=false".to_owned() };
+        found.push(Change::Mode { old: name(old.layers), new: name(new.layers) });
+    }
+    match (&old.parent, &new.parent) {
+        (a, b) if a == b => {}
+        (Parent::Step(_), Parent::Step(_)) => found.push(Change::Parent),
+        (a, b) => found.push(Change::Base { old: shown_parent(a), new: shown_parent(b) }),
+    }
+    instruction_changes(old, new, &mut found);
+    for name in old.args.keys().chain(new.args.keys().filter(|n| !old.args.contains_key(*n))) {
+        let how = match (old.args.get(name), new.args.get(name)) {
+            (Some(a), Some(b)) if a == b => continue,
+            (Some(_), Some(_)) => "changed",
+            (None, _) => "added",
+            (_, None) => "removed",
+        };
+        found.push(Change::Arg { name: name.clone(), how: how.into() });
+    }
+    source_changes(old, new, files, &mut found);
+    for name in old.flags.keys().chain(new.flags.keys().filter(|n| !old.flags.contains_key(*n))) {
+        let (a, b) = (old.flags.get(name), new.flags.get(name));
+        if a != b {
+            let shown = |v: Option<&Vec<String>>| v.map(|v| v.join(",")).unwrap_or_default();
+            found.push(Change::Flag { name: name.clone(), old: shown(a), new: shown(b) });
+        }
+    }
+    found
+}
+
+fn shown_parent(parent: &Parent) -> String {
+    match parent {
+        Parent::Scratch => "scratch".into(),
+        Parent::Image(id) => format!("sha256:{}", id.short()),
+        Parent::Step(key) => format!("step {}", key.short()),
+    }
+}
+
+fn instruction_changes(old: &StepInputs, new: &StepInputs, found: &mut Vec<Change>) {
+    let longest = old.instructions.len().max(new.instructions.len());
+    if old.instructions.len() != new.instructions.len() {
+        let gone = old.instructions.iter().filter(|i| !new.instructions.contains(i));
+        found.extend(gone.map(|i| Change::Instruction { old: i.clone(), new: String::new() }));
+        let come = new.instructions.iter().filter(|i| !old.instructions.contains(i));
+        found.extend(come.map(|i| Change::Instruction { old: String::new(), new: i.clone() }));
+        return;
+    }
+    for n in 0..longest {
+        let (a, b) = (&old.instructions[n], &new.instructions[n]);
+        if a != b {
+            found.push(Change::Instruction { old: a.clone(), new: b.clone() });
+        } else if old.expanded.get(n) != new.expanded.get(n) {
+            let shown = |e: Option<&Vec<String>>| e.map(|words| words.join(" ")).unwrap_or_default();
+            found
+                .push(Change::Expansion { old: shown(old.expanded.get(n)), new: shown(new.expanded.get(n)) });
+        }
+    }
+}
+
+fn source_changes(
+    old: &StepInputs,
+    new: &StepInputs,
+    files: &dyn Fn(&str, &str) -> Option<String>,
+    found: &mut Vec<Change>,
+) {
+    if old.sources.len() != new.sources.len() {
+        return; // the instructions differ, and that is said already
+    }
+    for (a, b) in old.sources.iter().zip(&new.sources) {
+        if a.content == b.content {
+            continue;
+        }
+        let name = if b.from.is_empty() { "a source".to_owned() } else { b.from.clone() };
+        let keyword =
+            new.instructions.get(b.instruction).and_then(|i| i.split_whitespace().next()).unwrap_or("COPY");
+        match (&a.content, &b.content) {
+            (Content::Files(x), Content::Files(y)) => found.push(Change::Files {
+                instruction: format!("{keyword} {}", b.paths.join(" ")),
+                summary: files(x, y).unwrap_or_else(|| "other files".into()),
+            }),
+            (_, Content::Remote(_)) => found.push(Change::Remote { url: name }),
+            _ => found.push(Change::Bytes { from: name }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs() -> StepInputs {
+        StepInputs {
+            format: FORMAT,
+            platform: "linux/amd64".into(),
+            image_format: ImageFormat::Oci,
+            layers: true,
+            parent: Parent::Scratch,
+            instructions: vec!["COPY $X /d".into()],
+            expanded: vec![vec!["src".into(), "/d".into()]],
+            args: BTreeMap::from([("V".into(), digest_of_value("1"))]),
+            sources: vec![Source {
+                instruction: 0,
+                from: "context".into(),
+                paths: vec!["src".into()],
+                content: Content::Files("f1".into()),
+            }],
+            flags: BTreeMap::new(),
+        }
+    }
+
+    fn shown(change: impl FnOnce(&mut StepInputs)) -> (bool, Vec<String>) {
+        let old = inputs();
+        let mut new = inputs();
+        change(&mut new);
+        let changes = changes(&old, &new, &|_, _| Some("src/a modified".into()));
+        (old.key() != new.key(), changes.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn every_field_changes_the_key_and_is_named_in_the_difference() {
+        let cases: Vec<(fn(&mut StepInputs), &str)> = vec![
+            (|i| i.format = 99, "key format 1 -> 99"),
+            (|i| i.platform = "linux/arm64".into(), "platform linux/amd64 -> linux/arm64"),
+            (|i| i.image_format = ImageFormat::Docker, "format oci -> format docker"),
+            (|i| i.layers = false, "--layers -> --layers=false"),
+            (
+                |i| i.parent = Parent::Image(ImageId::parse(&"a".repeat(64)).unwrap()),
+                "base image moved: scratch -> sha256:aaaaaaaaaaaa",
+            ),
+            (|i| i.instructions[0] = "COPY b /d".into(), "instruction changed: COPY $X /d -> COPY b /d"),
+            (|i| i.expanded[0][0] = "lib".into(), "expands to lib /d, was src /d"),
+            (|i| i.args.clear(), "ARG V removed"),
+            (|i| *i.args.get_mut("V").unwrap() = digest_of_value("2"), "ARG V changed"),
+            (|i| i.sources[0].content = Content::Files("f2".into()), "COPY src: src/a modified"),
+            (|i| drop(i.flags.insert("network".into(), vec!["none".into()])), "--network none added"),
+        ];
+        for (change, expected) in cases {
+            assert_eq!(shown(change), (true, vec![expected.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn where_a_source_is_said_to_come_from_is_not_in_the_key() {
+        assert_eq!(shown(|i| i.sources[0].from = "elsewhere".into()), (false, vec![]));
+    }
+
+    #[test]
+    fn all_differences_are_told_not_the_first() {
+        let (_, told) = shown(|i| {
+            i.platform = "linux/arm64".into();
+            i.args.clear();
+        });
+        assert_eq!(told.len(), 2);
+    }
+
+    #[test]
+    fn text_of_bytes_is_injective() {
+        let all: std::collections::HashSet<String> =
+            [&b"a\xff"[..], b"a\\xff", b"a\\\\xff", b"aff"].iter().map(|b| text_of(b)).collect();
+        assert_eq!(all.len(), 4);
+    }
+}

@@ -1,0 +1,218 @@
+//! The record of a build: what was asked, what was decided, what came out.
+//!
+//! A documented, versioned schema (`contrib/schema/build-record.schema.json`). Plain data; `store` keeps it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::ImageId;
+use crate::key::StepKey;
+use crate::verdict::Verdict;
+
+/// The version of the schema: raised when a field changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
+
+/// How a build stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildStatus {
+    /// It runs, or its process died without a word.
+    Running,
+    /// It succeeded.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// One build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildRecord {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The build's UUID (version 7: sorts by time).
+    pub build_id: String,
+    /// How it stands.
+    pub status: BuildStatus,
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// When it ended, RFC 3339.
+    pub ended: Option<String>,
+    /// The process that builds, while it runs.
+    pub pid: u32,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// This program's version.
+    pub tool: String,
+    /// The engine.
+    pub engine: EngineRecord,
+    /// What was built from what.
+    pub request: RequestRecord,
+    /// The platform.
+    pub platform: String,
+    /// The target's image.
+    pub result: Option<ResultRecord>,
+    /// All stages of the file.
+    pub stages: Vec<StageRecord>,
+}
+
+/// The engine of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineRecord {
+    /// `buildah` or `podman`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The version of the buildah that builds.
+    pub buildah: String,
+    /// The storage driver.
+    pub driver: String,
+    /// The root of the storage.
+    pub graph_root: String,
+}
+
+/// What the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// The Containerfile's path, absolute.
+    pub containerfile: String,
+    /// The digest of its bytes, `sha256:…`.
+    pub containerfile_digest: String,
+    /// The digest of what was really built: the steps' Containerfiles and the injected labels.
+    pub built_digest: String,
+    /// The context's path, absolute.
+    pub context: String,
+    /// The ignore file.
+    pub ignore_file: Option<String>,
+    /// `--target` as given.
+    pub target: Option<String>,
+    /// One layer an instruction, or one for a stage.
+    pub layers: bool,
+    /// Names of the target's image.
+    pub names: Vec<String>,
+    /// Build arguments by name, their values as digests, `blake3:…`.
+    pub args: BTreeMap<String, String>,
+    /// Values of those arguments that the user calls public.
+    pub public_args: BTreeMap<String, String>,
+}
+
+/// The target's image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultRecord {
+    /// Its id.
+    pub image: ImageId,
+    /// The digest of its manifest.
+    pub digest: String,
+    /// The names it was given.
+    pub names: Vec<String>,
+    /// Its layers.
+    pub diff_ids: Vec<String>,
+}
+
+/// How a stage came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageStatus {
+    /// The target does not need it.
+    Skipped,
+    /// Not begun, or not finished.
+    Pending,
+    /// At least one step ran.
+    Built,
+    /// Nothing ran.
+    Cached,
+    /// It is a FROM and nothing else.
+    FromOnly,
+    /// A step failed.
+    Failed,
+}
+
+/// One stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// Its position in the file, from 0.
+    pub index: usize,
+    /// What the label says: the alias, or the position.
+    pub name: String,
+    /// The alias as written.
+    pub alias: Option<String>,
+    /// First and last line.
+    pub lines: (usize, usize),
+    /// Its base.
+    pub base: BaseRecord,
+    /// How it came about.
+    pub status: StageStatus,
+    /// The key of its last step.
+    pub key: Option<StepKey>,
+    /// The labelled image.
+    pub image: Option<ImageId>,
+    /// The image before the label; what other stages stand on.
+    pub tip: Option<ImageId>,
+    /// The name that the labelled image has from us.
+    pub image_name: Option<String>,
+    /// The layers that the stage adds.
+    pub diff_ids: Vec<String>,
+    /// Its steps.
+    pub steps: Vec<StepRecord>,
+    /// Where its bytes come from.
+    pub inputs: Vec<InputRecord>,
+}
+
+/// The base of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseRecord {
+    /// `image`, `stage` or `scratch`.
+    pub kind: String,
+    /// As written.
+    pub written: String,
+    /// With ARGs expanded.
+    pub expanded: String,
+    /// `repository@digest` of an image.
+    pub canonical: Option<String>,
+    /// The image id.
+    pub image: Option<ImageId>,
+    /// The stage's position, for a stage.
+    pub stage: Option<usize>,
+    /// The image at the bottom of chained stages, `repository@digest` or `scratch`.
+    pub root: Option<String>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Its position in the stage, from 0.
+    pub index: usize,
+    /// First and last line.
+    pub lines: (usize, usize),
+    /// Its last instruction, as in the history.
+    pub instruction: String,
+    /// Its key.
+    pub key: Option<StepKey>,
+    /// Why it ran, or that it did not.
+    pub verdict: Option<Verdict>,
+    /// When it started, RFC 3339; nothing for a hit.
+    pub started: Option<String>,
+    /// How long it ran, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// The image it left.
+    pub image: Option<ImageId>,
+}
+
+/// A source of an instruction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRecord {
+    /// The instruction's line.
+    pub line: usize,
+    /// `COPY`, `ADD` or `mount`.
+    pub kind: String,
+    /// `context`, `stage <name>`, `image <name>`, or a URL.
+    pub from: String,
+    /// The sources, expanded.
+    pub sources: Vec<String>,
+    /// The destination, absolute.
+    pub destination: String,
+    /// What is known of the content.
+    pub digest: Option<String>,
+}

@@ -1,0 +1,154 @@
+//! Steps by key, listings of files by digest, and the keys of last time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Store, read_json, write_json};
+use crate::image::ImageId;
+use crate::key::{StepInputs, StepKey};
+
+/// A step that ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What its result hangs on, by definition.
+    pub inputs: StepInputs,
+    /// The same with the bytes that were copied, where stages or images are among the sources.
+    pub by_content: Option<StepKey>,
+    /// The image it left.
+    pub image: ImageId,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The build that made it.
+    pub build: String,
+}
+
+/// The keys of one stage, last time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageNearest {
+    /// The stage's name.
+    pub name: String,
+    /// Keys of its steps in order, the tail included.
+    pub steps: Vec<StepKey>,
+}
+
+/// The keys of a build identity's stages, last time, by position in the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nearest {
+    /// Stages by position.
+    pub stages: BTreeMap<usize, StageNearest>,
+}
+
+impl Nearest {
+    /// The stage of that name, else the one at that position.
+    pub fn stage(&self, name: &str, index: usize) -> Option<&StageNearest> {
+        self.stages.values().find(|s| s.name == name).or_else(|| self.stages.get(&index))
+    }
+}
+
+impl Store {
+    fn entry_path(&self, key: &StepKey) -> PathBuf {
+        self.root.join("entries").join(&key.as_str()[..2]).join(format!("{key}.json"))
+    }
+
+    /// The step of that key.
+    pub fn entry(&self, key: &StepKey) -> Option<Entry> {
+        read_json(&self.entry_path(key))
+    }
+
+    /// Keeps a step under its key by definition and, if it has one, by content.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_entry(&self, key: &StepKey, entry: &Entry) -> anyhow::Result<()> {
+        if let Some(by_content) = entry.by_content.as_ref().filter(|c| *c != key) {
+            write_json(&self.entry_path(by_content), entry)?;
+        }
+        write_json(&self.entry_path(key), entry)
+    }
+
+    /// All steps with the keys they are kept under.
+    pub fn entries(&self) -> Vec<(StepKey, Entry)> {
+        let mut found = Vec::new();
+        for folder in fs::read_dir(self.root.join("entries")).into_iter().flatten().flatten() {
+            for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+                let path = file.path();
+                let key = path.file_stem().and_then(|s| s.to_str()).and_then(StepKey::parse);
+                if let (Some(key), Some(entry)) = (key, read_json(&path)) {
+                    found.push((key, entry));
+                }
+            }
+        }
+        found
+    }
+
+    /// Forgets a step.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn forget_entry(&self, key: &StepKey) -> std::io::Result<()> {
+        fs::remove_file(self.entry_path(key))
+    }
+
+    fn tree_path(&self, digest: &str) -> PathBuf {
+        self.root.join("trees").join(&digest[..2.min(digest.len())]).join(format!("{digest}.json"))
+    }
+
+    /// A listing of files.
+    pub fn tree<T: DeserializeOwned>(&self, digest: &str) -> Option<T> {
+        read_json(&self.tree_path(digest))
+    }
+
+    /// Keeps a listing of files, if it is not there yet.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_tree<T: Serialize>(&self, digest: &str, tree: &T) -> anyhow::Result<()> {
+        let path = self.tree_path(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        write_json(&path, tree)
+    }
+
+    /// The digests of all listings.
+    pub fn trees(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in fs::read_dir(self.root.join("trees")).into_iter().flatten().flatten() {
+            for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+                found.extend(file.path().file_stem().and_then(|s| s.to_str()).map(str::to_owned));
+            }
+        }
+        found
+    }
+
+    /// Forgets a listing.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn forget_tree(&self, digest: &str) -> std::io::Result<()> {
+        fs::remove_file(self.tree_path(digest))
+    }
+
+    fn nearest_path(&self, identity: &str) -> PathBuf {
+        self.root.join("nearest").join(format!("{identity}.json"))
+    }
+
+    /// The keys of last time.
+    pub fn nearest(&self, identity: &str) -> Nearest {
+        read_json(&self.nearest_path(identity)).unwrap_or_default()
+    }
+
+    /// Keeps the keys for next time.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn put_nearest(&self, identity: &str, nearest: &Nearest) -> anyhow::Result<()> {
+        write_json(&self.nearest_path(identity), nearest)
+    }
+}

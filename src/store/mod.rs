@@ -1,0 +1,107 @@
+//! What is kept between builds, as files below the state folder of one storage.
+//!
+//! ```text
+//! <state>/engines/            answers of engines (see engine::probe)
+//! <state>/storages/<digest>/  one storage, by graph root and driver
+//!     storage.json            which one
+//!     builds/<uuid>.json      records
+//!     entries/<2>/<key>.json  steps: inputs and image
+//!     trees/<2>/<digest>.json listings of files, to tell which ones differ
+//!     nearest/<identity>.json the keys of a build identity's stages, last time
+//!     index/                  digests of context files
+//!     names/<name>.json       stage images that are kept by name
+//!     locks/                  advisory locks
+//! ```
+//!
+//! Every file is written whole and renamed; a file that cannot be read counts as not there. Nothing here
+//! decides anything.
+
+mod entries;
+mod lock;
+mod records;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use entries::{Entry, Nearest, StageNearest};
+pub use lock::Lock;
+pub use records::RecordFile;
+
+/// The state folder of all storages: `STAGECACHE_HOME`, `/var/lib/stagecache` for root, else
+/// `$XDG_STATE_HOME/stagecache`.
+///
+/// # Errors
+/// When neither variable nor `HOME` is set for an ordinary user.
+pub fn state_folder() -> anyhow::Result<PathBuf> {
+    if let Some(home) = env::var_os("STAGECACHE_HOME").filter(|v| !v.is_empty()) {
+        return std::path::absolute(PathBuf::from(home)).context("reading STAGECACHE_HOME");
+    }
+    if nix::unistd::geteuid().is_root() && env::var_os("_CONTAINERS_ROOTLESS_UID").is_none() {
+        return Ok("/var/lib/stagecache".into());
+    }
+    if let Some(state) = env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()) {
+        return Ok(PathBuf::from(state).join("stagecache"));
+    }
+    match env::var_os("HOME") {
+        Some(home) => Ok(PathBuf::from(home).join(".local/state/stagecache")),
+        None => bail!("no state folder: set STAGECACHE_HOME, XDG_STATE_HOME or HOME"),
+    }
+}
+
+/// What is kept for one storage.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Opens, and where needed creates, the folder for the storage at this graph root.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written.
+    pub fn open(state: &Path, graph_root: &Path, driver: &str) -> anyhow::Result<Self> {
+        let identity = format!("{}\n{driver}", graph_root.display());
+        let digest = blake3::hash(identity.as_bytes()).to_hex();
+        let root = state.join("storages").join(&digest[..16]);
+        let about = root.join("storage.json");
+        if !about.exists() {
+            let text = serde_json::json!({"graph_root": graph_root, "driver": driver});
+            crate::atomic::write(&about, text.to_string().as_bytes()).with_context(|| {
+                format!(
+                    "writing the state folder {} (free some space, or set STAGECACHE_HOME to a folder that can be written)",
+                    root.display()
+                )
+            })?;
+        }
+        Ok(Self { root })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the file index.
+    pub fn index_folder(&self) -> PathBuf {
+        self.root.join("index")
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
+    let bytes = serde_json::to_vec(value).context("writing JSON")?;
+    crate::atomic::write(path, &bytes).with_context(|| {
+        format!(
+            "writing {} (free some space, or set STAGECACHE_HOME to a folder that can be written)",
+            path.display()
+        )
+    })
+}

@@ -1,0 +1,122 @@
+//! Whether a step runs, and all the reasons: data that is decided once and shown anywhere.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::ImageId;
+use crate::key::Change;
+
+/// The decision on one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Its result is there.
+    Hit {
+        /// By which key it was found.
+        by: FoundBy,
+    },
+    /// It runs.
+    Miss {
+        /// All reasons, the first cause first.
+        reasons: Vec<Reason>,
+    },
+    /// It is told when another stage's bytes are there.
+    Open {
+        /// Why its result by definition is not there.
+        reasons: Vec<Reason>,
+    },
+}
+
+/// How a result was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundBy {
+    /// Its inputs are by definition those of an earlier step.
+    Definition,
+    /// Other stages ran again and produced the same bytes.
+    Content,
+}
+
+/// Why a step runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing like it was built before.
+    FirstBuild,
+    /// An input is another than last time.
+    Changed(Change),
+    /// The step before it runs.
+    StepBefore,
+    /// A stage whose bytes it takes runs.
+    StageRuns {
+        /// The stage's name.
+        stage: String,
+        /// The first cause in that stage.
+        cause: String,
+    },
+    /// Its image is no longer in the storage.
+    ImageGone {
+        /// The image that was there.
+        image: ImageId,
+    },
+    /// `--no-cache`.
+    NoCache,
+    /// `--no-cache-filter` names the stage.
+    NoCacheFilter,
+    /// Its result is older than `--cache-ttl`.
+    Expired {
+        /// Its age, for people.
+        age: String,
+    },
+    /// Something in it cannot be keyed.
+    Always {
+        /// What.
+        why: String,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::FirstBuild => f.write_str("first build of this step"),
+            Reason::Changed(change) => change.fmt(f),
+            Reason::StepBefore => f.write_str("the step before it runs"),
+            Reason::StageRuns { stage, cause } if cause.is_empty() => write!(f, "stage {stage} runs"),
+            Reason::StageRuns { stage, cause } => write!(f, "stage {stage} runs ({cause})"),
+            Reason::ImageGone { image } => write!(f, "image {} removed from storage", image.short()),
+            Reason::NoCache => f.write_str("--no-cache"),
+            Reason::NoCacheFilter => f.write_str("--no-cache-filter"),
+            Reason::Expired { age } => write!(f, "older than --cache-ttl ({age})"),
+            Reason::Always { why } => write!(f, "always runs: {why}"),
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether the step does not run.
+    pub fn is_hit(&self) -> bool {
+        matches!(self, Verdict::Hit { .. })
+    }
+
+    /// The reasons of a miss.
+    pub fn reasons(&self) -> &[Reason] {
+        match self {
+            Verdict::Hit { .. } => &[],
+            Verdict::Miss { reasons } | Verdict::Open { reasons } => reasons,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, reasons) = match self {
+            Verdict::Hit { by: FoundBy::Definition } => return f.write_str("cached"),
+            Verdict::Hit { by: FoundBy::Content } => return f.write_str("cached (same bytes)"),
+            Verdict::Miss { reasons } => ("run", reasons),
+            Verdict::Open { reasons } => ("run unless the bytes are the same", reasons),
+        };
+        let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        write!(f, "{word}: {}", reasons.join("; "))
+    }
+}
