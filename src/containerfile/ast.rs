@@ -64,8 +64,8 @@ pub struct Instruction {
     /// The keyword in upper case (`RUN`); an unknown word stays, upper-cased, in [`Keyword::Unknown`].
     pub keyword: Keyword,
     /// The logical line as the engines' parser joins it: comments, blank lines and continuations taken
-    /// out, trimmed. Bytes, because a Containerfile need not be UTF-8. Without heredoc bodies.
-    /// This is what stands in an image's history.
+    /// out, trimmed at its left end only. Bytes, because a Containerfile need not be UTF-8. Without
+    /// heredoc bodies. This is what stands in an image's history.
     pub original: Vec<u8>,
     /// The leading `--name[=value]` words.
     pub flags: Vec<Flag>,
@@ -75,6 +75,8 @@ pub struct Instruction {
     pub json: Option<Vec<String>>,
     /// Heredocs in the order of their openings.
     pub heredocs: Vec<Heredoc>,
+    /// The escape character of the file: `\` or a backtick.
+    pub escape: u8,
 }
 
 /// A flag of an instruction.

@@ -1,4 +1,19 @@
 //! Containerfiles: read, kept to the byte, expanded.
+//!
+//! `lex` cuts the bytes into logical lines, `heredoc` and `words` read one line, `parse` puts the
+//! [`Containerfile`] together, `stages` groups its instructions. All of it reads as buildah reads.
+
 mod ast;
+mod error;
+mod heredoc;
+mod instruction;
+mod lex;
+mod parse;
+mod stages;
+mod text;
+mod words;
 
 pub use ast::{Containerfile, Dialect, Flag, Heredoc, Instruction, Keyword, Piece, Span};
+pub use error::ParseError;
+pub use parse::parse;
+pub use stages::{FileStage, FileStages};

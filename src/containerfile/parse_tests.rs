@@ -1,0 +1,287 @@
+//! What a Containerfile is read as.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn file(source: &str, dialect: Dialect) -> Containerfile {
+    parse(
+        source.as_bytes().to_vec(),
+        Path::new("Containerfile"),
+        dialect,
+    )
+    .unwrap()
+}
+
+fn error(source: &str, dialect: Dialect) -> String {
+    parse(source.as_bytes().to_vec(), Path::new("f"), dialect)
+        .unwrap_err()
+        .to_string()
+}
+
+fn only(source: &str) -> Instruction {
+    let file = file(source, Dialect::Heredocs);
+    let mut instructions = file.instructions();
+    let first = instructions.next().unwrap().clone();
+    assert!(
+        instructions.next().is_none(),
+        "{source:?} is more than one instruction"
+    );
+    first
+}
+
+#[test]
+fn instructions_are_cut_into_the_words_of_the_engines() {
+    for (line, expected) in [
+        ("RUN a  b", vec!["a  b"]),
+        ("run", vec![]),
+        ("RUN [\"a\", \"b c\"]", vec!["a", "b c"]),
+        ("RUN ['a']", vec!["['a']"]),
+        ("CMD []", vec![]),
+        ("CMD --help", vec![]),
+        ("COPY --from=x a \"b c\" d", vec!["a", "\"b", "c\"", "d"]),
+        ("COPY [\"a b\", \"c\"]", vec!["a b", "c"]),
+        ("VOLUME /a /b", vec!["/a", "/b"]),
+        ("EXPOSE 80\t443", vec!["80", "443"]),
+        ("FROM a AS b", vec!["a", "AS", "b"]),
+        ("ARG a=\"1 2\" b", vec!["a=\"1 2\"", "b"]),
+        ("ENV a=1 b='2 3'", vec!["a", "1", "b", "'2 3'"]),
+        ("LABEL a b c", vec!["a", "b c"]),
+        ("WORKDIR /a b ", vec!["/a b"]),
+        ("HEALTHCHECK --interval=1s CMD  a b", vec!["CMD", "a b"]),
+        ("HEALTHCHECK CMD [\"a\", \"b\"]", vec!["CMD", "a", "b"]),
+        ("HEALTHCHECK NONE", vec!["NONE"]),
+        ("ONBUILD COPY --from=a b c", vec!["copy", "b", "c"]),
+        ("ONBUILD", vec![]),
+        ("FOO bar", vec![]),
+    ] {
+        assert_eq!(only(line).words(), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_trigger_is_an_instruction_of_its_own() {
+    let trigger = only("  onbuild   copy --chown=a b \\\n c\n")
+        .trigger()
+        .unwrap();
+    assert_eq!(trigger.keyword, Keyword::Copy);
+    assert_eq!(trigger.original, b"copy --chown=a b  c");
+    assert_eq!(
+        trigger.flag("chown").and_then(|flag| flag.value.as_deref()),
+        Some("a")
+    );
+    assert_eq!((trigger.line, trigger.end_line), (1, 2));
+}
+
+#[test]
+fn a_bare_or_unknown_instruction_is_read() {
+    assert_eq!(only("RUN\n").rest, "");
+    assert_eq!(
+        only("foo bar\n").keyword,
+        Keyword::Unknown("FOO".to_owned())
+    );
+    assert_eq!(only("\\\n").keyword, Keyword::Unknown(String::new()));
+}
+
+#[test]
+fn the_line_of_the_history_keeps_its_case_and_its_blanks() {
+    assert_eq!(
+        only("  Run  a \\\n # c\n   b  \n").original,
+        b"Run  a    b  "
+    );
+}
+
+#[test]
+fn heredocs_belong_to_their_instruction() {
+    let source = "FROM a\nRUN <<EOF cat <<-'B'\n# x\n\nEOF\n\ty\n\tB\nCMD b\n";
+    let file = file(source, Dialect::Heredocs);
+    let run = file.instructions().nth(1).unwrap();
+    assert_eq!((run.line, run.end_line), (2, 7));
+    assert_eq!(
+        file.text(run.span),
+        b"RUN <<EOF cat <<-'B'\n# x\n\nEOF\n\ty\n\tB\n"
+    );
+    let heredoc = |name: &str, expand, chomp, body: &str| Heredoc {
+        name: name.to_owned(),
+        expand,
+        chomp,
+        body: body.as_bytes().to_vec(),
+    };
+    assert_eq!(
+        run.heredocs,
+        [
+            heredoc("EOF", true, false, "# x\n\n"),
+            heredoc("B", false, true, "\ty\n")
+        ]
+    );
+    assert_eq!(file.instructions().count(), 3);
+}
+
+#[test]
+fn heredocs_are_lines_like_others_to_an_old_engine() {
+    assert_eq!(
+        file("RUN <<EOF\na\nEOF\n", Dialect::BeforeHeredocs)
+            .instructions()
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn only_run_copy_and_add_open_heredocs() {
+    for (source, expected) in [
+        ("ONBUILD RUN <<E\na\nE\n", 1),
+        ("ADD <<E /x\r\na\r\nE\r\n", 1),
+        ("CMD <<E\na\nE\n", 3),
+        ("ONBUILD CMD <<E\na\nE\n", 3),
+        ("RUN [\"<<E\"]\na\nE\n", 3),
+        ("RUN cat <<<E\na\n", 2),
+    ] {
+        assert_eq!(
+            file(source, Dialect::Heredocs).instructions().count(),
+            expected,
+            "{source:?}"
+        );
+    }
+}
+
+#[test]
+fn what_the_engines_do_not_parse_is_an_error_at_its_place() {
+    for (source, expected) in [
+        (
+            "FROM a\nENV a=1 \\\n  b\n",
+            "f:3:3: ENV has no `=` in `b`\n  |\n3 |   b\n  |   ^ expected name=value",
+        ),
+        (
+            "LABEL a\n",
+            "f:1:1: LABEL must have two arguments\n  |\n1 | LABEL a\n  | ^ expected name=value or name value",
+        ),
+        (
+            "CMD [\"a\", 1]\r\n",
+            "f:1:5: a JSON array here can hold strings only\n  |\n1 | CMD [\"a\", 1]\n  |     ^ expected [\"string\", ...]",
+        ),
+        (
+            "# escape=x",
+            "f:1:9: the escape character must be ` or \\\n  |\n1 | # escape=x\n  |         ^ expected ` or \\",
+        ),
+        (
+            "# escape=`\n# escape=`\n",
+            "f:2:1: only one escape directive can be used\n  |\n2 | # escape=`\n  | ^",
+        ),
+        (
+            "RUN cat <<E\nE \n",
+            "f:1:9: the heredoc `E` has no end\n  |\n1 | RUN cat <<E\n  |         ^ expected a later line that is `E`",
+        ),
+        (
+            "ONBUILD ENV a",
+            "f:1:1: ENV must have two arguments\n  |\n1 | ONBUILD ENV a\n  | ^ expected name=value or name value",
+        ),
+    ] {
+        assert_eq!(error(source, Dialect::Heredocs), expected);
+    }
+}
+
+#[test]
+fn the_newline_is_that_of_the_first_line() {
+    for (source, expected) in [
+        ("RUN a\r\nRUN b\n", "\r\n"),
+        ("RUN a\n", "\n"),
+        ("RUN a", "\n"),
+        ("\n", "\n"),
+    ] {
+        assert_eq!(
+            file(source, Dialect::Heredocs).newline(),
+            expected,
+            "{source:?}"
+        );
+    }
+}
+
+#[test]
+fn ten_megabytes_are_read_in_moments() {
+    let long_line = format!("RUN echo {}\n", "x y ".repeat(1 << 20));
+    let many_lines = "ENV a=1 b=\"2 3\"\nRUN a \\\n  b\n# c\n".repeat(1 << 17);
+    let continued = format!("RUN a{}\n", " \\\n  b".repeat(1 << 19));
+    let heredocs = format!("RUN <<E\n{}E\n", "a b\n".repeat(1 << 20));
+    let triggers = format!("{}RUN a\n", "ONBUILD ".repeat(1 << 20));
+    let start = std::time::Instant::now();
+    for source in [long_line, many_lines, continued, heredocs, triggers] {
+        assert_eq!(
+            file(&source, Dialect::Heredocs).write_back().len(),
+            source.len()
+        );
+    }
+    assert!(start.elapsed().as_secs() < 20, "took {:?}", start.elapsed());
+}
+
+/// Text that is likely to hit the rules of the parser.
+fn tricky() -> impl Strategy<Value = Vec<u8>> {
+    let fragment = prop_oneof![
+        prop::sample::select(vec![
+            "FROM ",
+            "RUN ",
+            "COPY ",
+            "ENV ",
+            "ONBUILD ",
+            "ARG ",
+            "HEALTHCHECK ",
+            "\n",
+            "\r\n",
+            "\\\n",
+            "`\n",
+            "# escape=`\n",
+            "#",
+            "--from=",
+            "\"",
+            "'",
+            "[",
+            "]",
+            "[\"a\"]",
+            "<<E",
+            "<<-'E'",
+            "\nE\n",
+            "=",
+            "a=b",
+            " ",
+            "\t",
+            "$",
+            "${",
+            "}",
+            ":-",
+            "\u{a0}",
+            "\u{feff}",
+            "\\",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    prop::collection::vec(fragment, 0..24).prop_map(|fragments| fragments.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_panic_and_written_back(source in tricky(), heredocs in any::<bool>()) {
+        let dialect = if heredocs { Dialect::Heredocs } else { Dialect::BeforeHeredocs };
+        let read = parse(source.clone(), Path::new("f"), dialect);
+        if let Err(error) = &read {
+            prop_assert!(!error.to_string().is_empty());
+        }
+        if let Ok(file) = read {
+            prop_assert_eq!(file.write_back(), source.clone());
+            let mut end = 0;
+            for piece in &file.pieces {
+                prop_assert_eq!(piece.span().start, end);
+                end = piece.span().end;
+                prop_assert!(end > piece.span().start);
+            }
+            prop_assert_eq!(end, source.len());
+            for instruction in file.instructions() {
+                let newlines = file.text(Span { start: 0, end: instruction.span.start });
+                prop_assert_eq!(instruction.line, 1 + newlines.iter().filter(|&&byte| byte == b'\n').count());
+                prop_assert!(instruction.end_line >= instruction.line);
+                instruction.words();
+                instruction.pairs();
+            }
+        }
+    }
+}
