@@ -3,9 +3,11 @@
 pub mod atomic;
 pub mod containerfile;
 pub mod engine;
+pub mod graph;
 pub mod image;
 pub mod key;
 pub mod process;
 pub mod record;
+pub mod step;
 pub mod store;
 pub mod verdict;

@@ -9,6 +9,7 @@ mod heredoc;
 mod instruction;
 mod lex;
 mod parse;
+mod point;
 mod stages;
 mod text;
 mod words;
