@@ -151,4 +151,22 @@ impl Store {
     pub fn put_nearest(&self, identity: &str, nearest: &Nearest) -> anyhow::Result<()> {
         write_json(&self.nearest_path(identity), nearest)
     }
+
+    fn short_name_path(&self, name: &str) -> PathBuf {
+        let digest = blake3::hash(name.as_bytes()).to_hex();
+        self.root.join("short-names").join(format!("{}.json", &digest[..32]))
+    }
+
+    /// What a short name stood for last time.
+    pub fn short_name<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        read_json(&self.short_name_path(name))
+    }
+
+    /// Keeps what a short name stands for.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_short_name<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
+        write_json(&self.short_name_path(name), value)
+    }
 }
