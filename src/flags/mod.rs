@@ -11,15 +11,21 @@
 //! | [`Role::Final`] | no, only where the final image is made | no | `--tag`, `--label`, `--squash` |
 //! | [`Role::Ours`] | no | what they stand for has fields of its own | `--build-arg`, `--platform` |
 
+#[cfg(test)]
+mod engine_tests;
+mod given;
 mod globals;
 pub mod go;
 pub mod help;
+pub mod parse;
 mod rows;
 pub mod table;
 
 use std::fmt;
 
+pub use given::{BuildFlags, Given};
 pub use help::flags_in_help;
+pub use parse::{Leading, parse_build, parse_leading};
 pub use table::{Engines, FLAGS, FlagSpec, GLOBALS, Kind, Role, ValueType, Version};
 
 /// Which of the two programs runs the build.
