@@ -11,6 +11,7 @@
 //! | [`Role::Final`] | no, only where the final image is made | no | `--tag`, `--label`, `--squash` |
 //! | [`Role::Ours`] | no | what they stand for has fields of its own | `--build-arg`, `--platform` |
 
+mod check;
 #[cfg(test)]
 mod engine_tests;
 mod given;
@@ -23,6 +24,7 @@ pub mod table;
 
 use std::fmt;
 
+pub use check::check_engine;
 pub use given::{BuildFlags, Given};
 pub use help::flags_in_help;
 pub use parse::{Leading, parse_build, parse_leading};
