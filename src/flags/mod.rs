@@ -19,8 +19,11 @@ mod globals;
 pub mod go;
 pub mod help;
 pub mod parse;
+pub mod platform;
+pub mod pull;
 mod rows;
 pub mod table;
+pub mod values;
 
 use std::fmt;
 
@@ -28,6 +31,8 @@ pub use check::check_engine;
 pub use given::{BuildFlags, Given};
 pub use help::flags_in_help;
 pub use parse::{Leading, parse_build, parse_leading};
+pub use platform::Platform;
+pub use pull::{PullPolicy, pull_policy};
 pub use table::{Engines, FLAGS, FlagSpec, GLOBALS, Kind, Role, ValueType, Version};
 
 /// Which of the two programs runs the build.
