@@ -12,6 +12,7 @@
 //! | [`Role::Ours`] | no | what they stand for has fields of its own | `--build-arg`, `--platform` |
 
 mod check;
+pub mod command;
 #[cfg(test)]
 mod engine_tests;
 mod given;
@@ -28,6 +29,7 @@ pub mod values;
 use std::fmt;
 
 pub use check::check_engine;
+pub use command::clap_command;
 pub use given::{BuildFlags, Given};
 pub use help::flags_in_help;
 pub use parse::{Leading, parse_build, parse_leading};
