@@ -13,33 +13,10 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::flags::PullPolicy;
 use crate::engine::{Engine, EngineError, ImageRequest, Listing, storage};
 use crate::image::{ImageId, StoredImage};
 use crate::store::Store;
-
-/// When an image is fetched from its registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullPolicy {
-    /// Each time; an error when it cannot be had.
-    Always,
-    /// Each time; the local one when it cannot be had.
-    Newer,
-    /// When it is not in the storage.
-    Missing,
-    /// Not at all.
-    Never,
-}
-
-impl PullPolicy {
-    fn name(self) -> &'static str {
-        match self {
-            PullPolicy::Always => "always",
-            PullPolicy::Newer => "newer",
-            PullPolicy::Missing => "missing",
-            PullPolicy::Never => "never",
-        }
-    }
-}
 
 /// A resolved image.
 #[derive(Debug, Clone)]
@@ -161,7 +138,7 @@ impl<'a> Bases<'a> {
                 Err(error).with_context(|| {
                     format!(
                         "cannot resolve image `{name}` (pull policy {}): check its spelling and tag, the registry and the login",
-                        self.policy.name()
+                        self.policy
                     )
                 })
             }

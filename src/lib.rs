@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod bases;
 pub mod containerfile;
 pub mod engine;
+pub mod flags;
 pub mod graph;
 pub mod image;
 pub mod key;

@@ -19,28 +19,9 @@ pub use cli::CliEngine;
 pub use probe::{Probed, build_help, find, probe};
 pub use storage::{ListedImage, Listing};
 
+pub use crate::flags::EngineKind;
 use crate::image::{ComposedImage, ImageId, StoredImage};
 use crate::process::OutputLine;
-
-/// Which program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineKind {
-    /// buildah.
-    Buildah,
-    /// podman, with a buildah inside.
-    Podman,
-}
-
-impl EngineKind {
-    /// The program's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            EngineKind::Buildah => "buildah",
-            EngineKind::Podman => "podman",
-        }
-    }
-}
 
 /// A version, its three numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +36,13 @@ impl Version {
         let mut next = || numbers.next().map_or(Some(0), Result::ok);
         let version = Self(next()?, next()?, next()?);
         (version != Self(0, 0, 0)).then_some(version)
+    }
+}
+
+impl Version {
+    /// The release, as flags are dated.
+    pub fn release(self) -> crate::flags::Version {
+        crate::flags::Version::new(self.0, self.1)
     }
 }
 
