@@ -4,6 +4,7 @@
 //! [`Containerfile`] together, `stages` groups its instructions. All of it reads as buildah reads.
 
 mod ast;
+mod environment;
 mod error;
 mod expand;
 mod heredoc;
@@ -11,17 +12,24 @@ mod instruction;
 mod lex;
 mod parse;
 mod pattern;
+mod platform;
 mod point;
+mod refusal;
 mod rules;
+mod scope;
 mod stages;
 mod text;
 mod words;
 
 pub use ast::{Containerfile, Dialect, Flag, Heredoc, Instruction, Keyword, Piece, Span};
+pub use environment::Environment;
 pub use error::ParseError;
 pub use expand::{
     ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion,
 };
 pub use parse::parse;
+pub use platform::Platform;
+pub use refusal::InstructionError;
 pub use rules::Rules;
+pub use scope::{BuildArgs, DEFAULT_PATH, Expanded, PREDEFINED_ARGS, Scope, StageBase};
 pub use stages::{FileStage, FileStages};
