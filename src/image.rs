@@ -84,6 +84,31 @@ impl StoredImage {
         }
     }
 
+    /// The same image with a manifest of that format, for a config of that format to be composed over.
+    #[must_use]
+    pub fn in_format(mut self, format: ImageFormat) -> Self {
+        if self.format() == format {
+            return self;
+        }
+        let (manifest_type, config_type) = media_types(format);
+        self.manifest["mediaType"] = manifest_type.into();
+        self.manifest["config"]["mediaType"] = config_type.into();
+        for layer in self.manifest.get_mut("layers").and_then(Value::as_array_mut).into_iter().flatten() {
+            let old = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+            let zstd = old.ends_with("zstd");
+            let gzip = old.ends_with("gzip");
+            layer["mediaType"] = match format {
+                ImageFormat::Oci if zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+                ImageFormat::Oci if gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+                ImageFormat::Oci => "application/vnd.oci.image.layer.v1.tar",
+                ImageFormat::Docker if gzip => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                ImageFormat::Docker => "application/vnd.docker.image.rootfs.diff.tar",
+            }
+            .into();
+        }
+        self
+    }
+
     /// The diff ids of the layers, lowest first.
     pub fn diff_ids(&self) -> Vec<String> {
         strings(self.config.pointer("/rootfs/diff_ids"))
@@ -129,6 +154,13 @@ impl StoredImage {
     }
 }
 
+fn media_types(format: ImageFormat) -> (&'static str, &'static str) {
+    match format {
+        ImageFormat::Oci => (OCI_MANIFEST, OCI_CONFIG),
+        ImageFormat::Docker => (DOCKER_MANIFEST, DOCKER_CONFIG),
+    }
+}
+
 fn strings(value: Option<&Value>) -> Vec<String> {
     value
         .and_then(Value::as_array)
@@ -147,10 +179,7 @@ pub fn scratch(format: ImageFormat, platform: (&str, &str, Option<&str>), create
     config["config"] = json!({});
     config["rootfs"] = json!({"type": "layers", "diff_ids": []});
     config["history"] = json!([]);
-    let (manifest_type, config_type) = match format {
-        ImageFormat::Oci => (OCI_MANIFEST, OCI_CONFIG),
-        ImageFormat::Docker => (DOCKER_MANIFEST, DOCKER_CONFIG),
-    };
+    let (manifest_type, config_type) = media_types(format);
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": manifest_type,

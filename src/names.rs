@@ -1,0 +1,96 @@
+//! Names of stage images: valid in any repository, and telling what they are.
+
+use crate::image::ImageId;
+
+/// The repository below which all names of ours lie.
+pub const REPOSITORY: &str = "localhost/stagecache";
+
+/// A stage's name as the last component of a repository: in lower case, with a short hash where anything else than
+/// the case had to change.
+///
+/// A component is runs of `[a-z0-9]` joined by `.`, `_`, `__` or dashes (the distribution's reference grammar).
+pub fn slug(stage: &str) -> String {
+    let mut slug = String::new();
+    for character in stage.to_lowercase().chars() {
+        let last = slug.chars().next_back();
+        match character {
+            'a'..='z' | '0'..='9' => slug.push(character),
+            '.' | '_' | '-' if last.is_some_and(|c| c.is_ascii_alphanumeric()) => slug.push(character),
+            '-' if last == Some('-') => slug.push('-'),
+            _ if last.is_some_and(|c| c.is_ascii_alphanumeric()) => slug.push('-'),
+            _ => {}
+        }
+    }
+    let trimmed = slug.trim_end_matches(['.', '_', '-']);
+    if trimmed == stage {
+        return trimmed.to_owned();
+    }
+    let hash = blake3::hash(stage.as_bytes()).to_hex();
+    let short: String = trimmed.chars().take(80).collect();
+    let short = short.trim_end_matches(['.', '_', '-']);
+    if short.is_empty() { format!("stage-{}", &hash[..8]) } else { format!("{short}-{}", &hash[..8]) }
+}
+
+/// The name of a stage's image: digest of the image before the labels, and of the labels.
+pub fn leaf_name(stage: &str, tip: &ImageId, labels: &[(String, String)]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(tip.as_str().as_bytes());
+    for (key, value) in labels {
+        hasher.update(format!("\n{key}={value}").as_bytes());
+    }
+    format!("{REPOSITORY}/{}:{}", slug(stage), &hasher.finalize().to_hex()[..12])
+}
+
+/// The name that the newest step of a stage has while the stage is being built, and keeps when it fails.
+pub fn building_name(stage: &str, identity: &str) -> String {
+    format!("{REPOSITORY}/{}:building-{}", slug(stage), &identity[..12.min(identity.len())])
+}
+
+/// A name as the storage has it: `localhost/` and `:latest` made explicit.
+pub fn full(name: &str) -> String {
+    let name = name.strip_prefix("docker://").unwrap_or(name);
+    let mut full = match name.split_once('/') {
+        Some((domain, _)) if domain.contains(['.', ':']) || domain == "localhost" => name.to_owned(),
+        _ => format!("localhost/{name}"),
+    };
+    if let Some(rest) = full.strip_prefix("docker.io/").filter(|rest| !rest.contains('/')) {
+        full = format!("docker.io/library/{rest}");
+    }
+    if crate::engine::storage::repository(&full) == full {
+        full.push_str(":latest");
+    }
+    full
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_a_valid_component_and_two_stages_never_share_one() {
+        for (stage, expected) in [("build", "build"), ("a-b.c_d", "a-b.c_d"), ("0", "0")] {
+            assert_eq!(slug(stage), expected);
+        }
+        for stage in ["Build", "a+b", "a..b", "-a", "a/b", "ä", "", "a--b-", "x_-y", "A".repeat(300).as_str()] {
+            let slug = slug(stage);
+            let component = regex::Regex::new("^[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*$").unwrap();
+            assert!(component.is_match(&slug) && slug.len() < 128 && slug != stage, "{stage} -> {slug}");
+        }
+        assert_ne!(slug("Build"), slug("BUILD"));
+        assert_ne!(slug("a+b"), slug("a/b"));
+    }
+
+    #[test]
+    fn names_are_made_explicit_as_the_engines_tag() {
+        for (name, expected) in [
+            ("app:1", "localhost/app:1"),
+            ("app", "localhost/app:latest"),
+            ("me/app", "localhost/me/app:latest"),
+            ("quay.io/me/app:2", "quay.io/me/app:2"),
+            ("localhost:5000/app", "localhost:5000/app:latest"),
+            ("docker.io/app", "docker.io/library/app:latest"),
+        ] {
+            assert_eq!(full(name), expected);
+        }
+    }
+}
