@@ -67,7 +67,7 @@ pub struct Execution<'a> {
     /// The target's index.
     pub target: usize,
     /// The resolved images, by the name they were asked for.
-    pub images: &'a dyn Fn(&str) -> anyhow::Result<BaseImage>,
+    pub images: &'a (dyn Fn(&str) -> anyhow::Result<BaseImage> + Sync),
     /// How many engine calls at a time.
     pub jobs: usize,
     /// The build context.

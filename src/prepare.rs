@@ -659,7 +659,7 @@ impl Preparer<'_> {
                     let path = source.unwrap_or_else(|| ".".into());
                     let tree = self
                         .context(item)?
-                        .tree(Path::new(path.trim_start_matches('/')))
+                        .tree(&path)
                         .map_err(|e| self.missing(item, std::slice::from_ref(&path), &e.to_string()))?;
                     let content = Content::Files((self.keep_tree)(&tree)?);
                     step.inputs.sources.push(Source {
