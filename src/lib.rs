@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod bases;
+pub mod cmd;
 pub mod containerfile;
 pub mod context;
 pub mod engine;
@@ -17,7 +18,12 @@ pub mod plan;
 pub mod prepare;
 pub mod process;
 pub mod record;
+pub mod recording;
 pub mod render;
+pub mod report;
+pub mod request;
+pub mod session;
+pub mod source;
 pub mod step;
 pub mod store;
 pub mod tip;

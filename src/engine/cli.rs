@@ -160,6 +160,10 @@ impl Engine for CliEngine {
         self.check(verb, ended).map(drop)
     }
 
+    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError> {
+        self.run(verb, &self.invocation().args(args)).map(drop)
+    }
+
     fn sweep(&self, base: Option<&ImageId>, since: jiff::Timestamp) -> Result<(), EngineError> {
         let left = storage::working_containers(&self.stores, base, since);
         if left.is_empty() {

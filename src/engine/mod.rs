@@ -200,6 +200,12 @@ pub trait Engine: Send + Sync {
     /// When it cannot be run or fails.
     fn pass_through(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
 
+    /// Hands a whole command line to the engine and shows nothing of what it prints.
+    ///
+    /// # Errors
+    /// When it cannot be run or fails.
+    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
+
     /// Removes the working containers that a call on this base (`None`: scratch), started at `since`, left behind.
     ///
     /// # Errors

@@ -9,7 +9,7 @@
 //!     trees/<2>/<digest>.json listings of files, to tell which ones differ
 //!     nearest/<identity>.json the keys of a build identity's stages, last time
 //!     index/                  digests of context files
-//!     names/<name>.json       stage images that are kept by name
+//!     names.json              stage images that are kept by name, by build identity and stage
 //!     locks/                  advisory locks
 //! ```
 //!
@@ -18,6 +18,7 @@
 
 mod entries;
 mod lock;
+mod names;
 mod records;
 
 use std::env;
