@@ -1,0 +1,639 @@
+//! The corpus: cases as plain text, one file a subject, and what each case puts on disk.
+//!
+//! Reading the text and laying a case out in a folder is here; running it is `side`'s work. The format is described in
+//! `tests/conformance/README.md`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::stat::UtimensatFlags;
+use nix::sys::time::TimeSpec;
+
+/// The modification time of every file of a case: 2020-01-02 03:04:05 UTC, so that nothing depends on when a case was laid out.
+const MTIME: i64 = 1_577_934_245;
+
+/// One build and what is expected of it.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    /// The corpus file's name without its suffix.
+    pub subject: String,
+    pub name: String,
+    /// The arguments between `build` and the context.
+    pub flags: Vec<String>,
+    /// The context argument: `.` unless the case says otherwise, nothing at all where it is empty.
+    pub context: Option<String>,
+    /// The folder that the build is called in, relative to the case's folder.
+    pub cwd: String,
+    /// A file that becomes the build's standard input.
+    pub stdin: Option<String>,
+    /// `NAME=value` for the build's environment.
+    pub env: Vec<String>,
+    /// The exit code, zero unless the case says otherwise.
+    pub exit: i32,
+    /// What the messages of both sides must contain.
+    pub messages: Vec<String>,
+    /// What the native result must look like, so that a case cannot lose its point.
+    pub expectations: Vec<Expectation>,
+    pub limits: Limits,
+    /// Where the resulting image is found.
+    pub result: ResultName,
+    /// Folders, tar archives and files that the build writes, relative to the case's folder.
+    pub outputs: Vec<Output>,
+    /// Whether standard output is compared.
+    pub stdout: bool,
+    /// Whether stagecache adds its stage labels (they are left out of the comparison).
+    pub stage_labels: bool,
+    pub entries: Vec<Entry>,
+    /// The text that the case was read from: what a cached native result depends on.
+    pub text: String,
+}
+
+/// Which engines, versions, modes and users a case is for.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    pub engines: Vec<String>,
+    /// The first version of buildah (podman: of the buildah in it).
+    pub since: Option<Version>,
+    /// The first version that the case is no longer for.
+    pub before: Option<Version>,
+    pub modes: Vec<Mode>,
+    /// `root` or `rootless`.
+    pub user: Option<String>,
+    /// Programs that must be installed.
+    pub needs: Vec<String>,
+}
+
+impl Limits {
+    pub fn in_mode(&self, mode: Mode) -> bool {
+        self.modes.is_empty() || self.modes.contains(&mode)
+    }
+}
+
+/// A version as `major.minor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32);
+
+impl std::str::FromStr for Version {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Version> {
+        let mut numbers = text.split(['.', '-', '+']);
+        let mut next = || numbers.next().unwrap_or("").parse::<u32>();
+        match (next(), next()) {
+            (Ok(major), Ok(minor)) => Ok(Version(major, minor)),
+            _ => bail!("not a version: {text}"),
+        }
+    }
+}
+
+/// How a stage becomes layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// `--layers`
+    Layers,
+    /// `--layers=false`
+    Squashed,
+}
+
+impl Mode {
+    pub const ALL: [Mode; 2] = [Mode::Layers, Mode::Squashed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Layers => "layers",
+            Mode::Squashed => "squashed",
+        }
+    }
+
+    /// The flag that both sides get.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Mode::Layers => "--layers",
+            Mode::Squashed => "--layers=false",
+        }
+    }
+}
+
+impl std::str::FromStr for Mode {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Mode> {
+        Mode::ALL.into_iter().find(|mode| mode.name() == text).with_context(|| format!("not a mode: {text}"))
+    }
+}
+
+/// Where the resulting image is found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResultName {
+    /// By the `--iidfile` that the harness adds.
+    #[default]
+    Iid,
+    /// By the `--iidfile` that is among the case's own flags.
+    IidFile(String),
+    /// By a name that the case gives with `-t` or `--manifest`: an image or a list of them.
+    Name(String),
+    /// By the id that is the last line of standard output.
+    Stdout,
+    /// No image is looked for.
+    None,
+}
+
+/// Something that a build writes beside the image.
+#[derive(Clone, Debug)]
+pub enum Output {
+    Dir(String),
+    Tar(String),
+    /// The whole text.
+    File(String),
+    /// A text that the file must contain.
+    Contains(String, String),
+}
+
+/// `expect: PATH = VALUE` and its relatives, asked of the native result.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    pub path: String,
+    pub relation: Relation,
+    pub value: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    Equal,
+    Contains,
+    Lacks,
+}
+
+/// One thing of a case's files.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Relative to the case's folder.
+    pub path: PathBuf,
+    pub kind: EntryKind,
+    pub mode: Option<u32>,
+    pub owner: Option<(u32, u32)>,
+    /// The modification time, where a case needs another than everybody's.
+    pub mtime: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub enum EntryKind {
+    File(Vec<u8>),
+    Dir,
+    Symlink(String),
+    Hardlink(String),
+    Fifo,
+    /// The host's static busybox with these applets as links beside it.
+    Busybox(Vec<String>),
+    /// A tar archive of a folder of the case.
+    Archive {
+        of: String,
+        compression: String,
+    },
+    /// A git repository with one commit that holds a folder of the case.
+    Git {
+        of: String,
+        branch: String,
+    },
+    /// A tar archive written entry by entry: a line each, so that it can hold what a folder cannot.
+    TarLines(String),
+}
+
+impl Case {
+    /// `subject/name`, as the options and reports show it.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.subject, self.name)
+    }
+
+    /// Lays the case out in `dir`, which is empty, with the placeholders filled in, for the user who builds.
+    pub fn lay_out(
+        &self,
+        dir: &Path,
+        filled: &dyn Fn(&str) -> String,
+        owner: Option<(u32, u32)>,
+    ) -> Result<()> {
+        fs::create_dir_all(dir.join("context"))?;
+        for entry in &self.entries {
+            lay_out(entry, dir, filled).with_context(|| format!("laying out {}", entry.path.display()))?;
+        }
+        if let Some(owner) = owner {
+            own(dir, owner)?;
+        }
+        settle(dir, &self.entries)
+    }
+}
+
+/// Gives everything below `path` to a user.
+pub fn own(path: &Path, owner: (u32, u32)) -> Result<()> {
+    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))?;
+    if fs::symlink_metadata(path)?.is_dir() {
+        for child in fs::read_dir(path)? {
+            own(&child?.path(), owner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets the owners and modes that a case asks for, then the times of everything below `dir`, folders last.
+fn settle(dir: &Path, entries: &[Entry]) -> Result<()> {
+    for entry in entries {
+        let path = dir.join(&entry.path);
+        if let Some((uid, gid)) = entry.owner {
+            std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
+        }
+        if let Some(mode) = entry.mode {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        }
+    }
+    fn walk(path: &Path, own: &dyn Fn(&Path) -> Option<i64>) -> Result<()> {
+        if fs::symlink_metadata(path)?.is_dir() {
+            for child in fs::read_dir(path)? {
+                walk(&child?.path(), own)?;
+            }
+        }
+        let time = TimeSpec::new(own(path).unwrap_or(MTIME), 0);
+        nix::sys::stat::utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)?;
+        Ok(())
+    }
+    walk(dir, &|path| {
+        entries.iter().find(|entry| dir.join(&entry.path) == path).and_then(|entry| entry.mtime)
+    })
+}
+
+fn lay_out(entry: &Entry, dir: &Path, filled: &dyn Fn(&str) -> String) -> Result<()> {
+    let path = dir.join(&entry.path);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match &entry.kind {
+        EntryKind::File(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => fs::write(&path, filled(text))?,
+            Err(_) => fs::write(&path, bytes)?,
+        },
+        EntryKind::Dir => fs::create_dir_all(&path)?,
+        EntryKind::Symlink(target) => symlink(target, &path)?,
+        EntryKind::Hardlink(other) => fs::hard_link(dir.join(inside(other)?), &path)?,
+        EntryKind::Fifo => nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644))?,
+        EntryKind::Busybox(applets) => {
+            let busybox = in_path("busybox").context("busybox is not installed (package busybox-static)")?;
+            fs::copy(busybox, &path)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+            for applet in applets {
+                symlink("busybox", path.with_file_name(applet))?;
+            }
+        }
+        EntryKind::Archive { of, compression } => {
+            let of = dir.join(inside(of)?);
+            settle(&of, &[])?;
+            let mut tar = Command::new("tar");
+            tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=pax"]);
+            tar.args(["--pax-option=delete=atime,delete=ctime", "-C"]).arg(&of);
+            match compression.as_str() {
+                "none" => {}
+                "gz" => drop(tar.args(["-I", "gzip -n"])),
+                "bz2" => drop(tar.args(["-I", "bzip2"])),
+                "xz" => drop(tar.args(["-I", "xz"])),
+                "zst" => drop(tar.args(["-I", "zstd -q"])),
+                other => bail!("unknown compression {other}"),
+            }
+            run(tar.arg("-cf").arg(&path).arg("."))?;
+        }
+        EntryKind::Git { of, branch } => {
+            // A repository's files are what was checked out, so the folder becomes the repository.
+            fs::rename(dir.join(inside(of)?), &path)?;
+            let git = |args: &[&str]| {
+                let mut git = Command::new("git");
+                git.arg("-C").arg(&path).args(args).env("HOME", &path).env("GIT_CONFIG_NOSYSTEM", "1");
+                for who in ["AUTHOR", "COMMITTER"] {
+                    git.env(format!("GIT_{who}_NAME"), "corpus")
+                        .env(format!("GIT_{who}_EMAIL"), "corpus@example.com");
+                    git.env(format!("GIT_{who}_DATE"), format!("{MTIME} +0000"));
+                }
+                run(&mut git)
+            };
+            git(&["init", "-q", "-b", branch])?;
+            git(&["add", "-A"])?;
+            git(&["commit", "-q", "-m", "corpus"])?;
+            git(&["tag", "v1"])?;
+        }
+        EntryKind::TarLines(lines) => fs::write(&path, tar_of_lines(lines)?)?,
+    }
+    Ok(())
+}
+
+/// A tar archive of lines `PATH TYPE MODE UID:GID [=TEXT|->TARGET] [NAME=VALUE...]`, the last ones being extended attributes.
+fn tar_of_lines(lines: &str) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let words = split_words(line)?;
+        let [path, kind, mode, owner, rest @ ..] = words.as_slice() else { bail!("not a tar line: {line}") };
+        let (uid, gid) = owner.split_once(':').context("no UID:GID")?;
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(u32::from_str_radix(mode, 8)?);
+        header.set_uid(uid.parse()?);
+        header.set_gid(gid.parse()?);
+        header.set_mtime(MTIME as u64);
+        header.set_entry_type(match kind.as_str() {
+            "file" => tar::EntryType::Regular,
+            "dir" => tar::EntryType::Directory,
+            "symlink" => tar::EntryType::Symlink,
+            "hardlink" => tar::EntryType::Link,
+            "fifo" => tar::EntryType::Fifo,
+            other => bail!("unknown type {other}"),
+        });
+        let (mut text, mut xattrs) = (String::new(), Vec::new());
+        for word in rest {
+            if let Some(target) = word.strip_prefix("->") {
+                header.set_link_name_literal(target)?;
+            } else if let Some(content) = word.strip_prefix('=') {
+                text = format!("{content}\n");
+            } else {
+                let (name, value) = word.split_once('=').context("no NAME=VALUE")?;
+                xattrs.push((format!("SCHILY.xattr.{name}"), value.as_bytes().to_vec()));
+            }
+        }
+        archive
+            .append_pax_extensions(xattrs.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
+        header.set_size(text.len() as u64);
+        archive.append_data(&mut header, path, text.as_bytes())?;
+    }
+    Ok(archive.into_inner()?)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// The path of an installed program.
+pub fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
+/// A path of the corpus, which is relative to the context, as one relative to the case's folder.
+fn inside(path: &str) -> Result<PathBuf> {
+    let mut whole = PathBuf::from("context");
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(name) => whole.push(name),
+            Component::ParentDir => ensure!(whole.pop(), "{path} leaves the case"),
+            Component::CurDir => {}
+            _ => bail!("{path} is not a relative path"),
+        }
+    }
+    Ok(whole)
+}
+
+/// Reads every `*.txt` of a folder; names are unique within a file.
+pub fn read_corpus(dir: &Path) -> Result<Vec<Case>> {
+    let mut files: Vec<PathBuf> = fs::read_dir(dir)
+        .with_context(|| format!("reading {}", dir.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|suffix| suffix == "txt"));
+    files.sort();
+    let mut cases = Vec::new();
+    for path in files {
+        let subject = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        cases.extend(parse(&subject, &text).with_context(|| path.display().to_string())?);
+    }
+    Ok(cases)
+}
+
+/// Reads one corpus file.
+pub fn parse(subject: &str, text: &str) -> Result<Vec<Case>> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut body: Option<Body> = None;
+    for (index, line) in text.lines().enumerate() {
+        let number = index + 1;
+        if let Some(name) = line.strip_prefix("== ") {
+            close(&mut cases, body.take())?;
+            ensure!(names.insert(name.to_owned()), "line {number}: a second case named {name}");
+            cases.push(Case {
+                subject: subject.to_owned(),
+                name: name.to_owned(),
+                cwd: "context".to_owned(),
+                context: Some(".".to_owned()),
+                ..Case::default()
+            });
+        }
+        let Some(case) = cases.last_mut() else {
+            ensure!(line.is_empty() || line.starts_with('#'), "line {number}: text before the first case");
+            continue;
+        };
+        case.text.push_str(line);
+        case.text.push('\n');
+        if line.starts_with("== ") {
+        } else if let Some(head) = line.strip_prefix("-- ") {
+            close(&mut cases, body.take())?;
+            body = Some(Body::open(head).with_context(|| format!("line {number}"))?);
+        } else if let Some(body) = &mut body {
+            // A file's line that begins with `-- ` or `== ` is written with a backslash before it.
+            let kept =
+                line.strip_prefix('\\').filter(|rest| rest.starts_with("-- ") || rest.starts_with("== "));
+            body.text.push_str(kept.unwrap_or(line));
+            body.text.push('\n');
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let (key, value) =
+                line.split_once(':').with_context(|| format!("line {number}: no `key: value`"))?;
+            set(case, key.trim(), value.trim()).with_context(|| format!("line {number}"))?;
+        }
+    }
+    close(&mut cases, body.take())?;
+    Ok(cases)
+}
+
+/// The lines under a `-- PATH` heading.
+struct Body {
+    words: Vec<String>,
+    text: String,
+}
+
+impl Body {
+    fn open(head: &str) -> Result<Body> {
+        let words = split_words(head)?;
+        ensure!(!words.is_empty(), "no path");
+        Ok(Body { words, text: String::new() })
+    }
+}
+
+/// Turns a finished body into an entry of the last case.
+fn close(cases: &mut [Case], body: Option<Body>) -> Result<()> {
+    let (Some(case), Some(body)) = (cases.last_mut(), body) else {
+        return Ok(());
+    };
+    let entry = entry(body).with_context(|| format!("case {}", case.name))?;
+    case.entries.push(entry);
+    Ok(())
+}
+
+fn entry(body: Body) -> Result<Entry> {
+    let Body { words, mut text } = body;
+    // An empty line before the next heading is for the reader, not a part of the file.
+    if text.ends_with("\n\n") || text == "\n" {
+        text.pop();
+    }
+    let path = &words[0];
+    let mut entry = Entry {
+        path: inside(path)?,
+        kind: if path.ends_with('/') { EntryKind::Dir } else { EntryKind::File(Vec::new()) },
+        mode: None,
+        owner: None,
+        mtime: None,
+    };
+    let (mut newline, mut repeat, mut hex, mut crlf) = (true, 1, false, false);
+    let mut compression = None;
+    let mut branch = "main";
+    for word in &words[1..] {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        match name {
+            "mode" => entry.mode = Some(u32::from_str_radix(value, 8)?),
+            "owner" => {
+                let (uid, gid) = value.split_once(':').context("owner=UID:GID")?;
+                entry.owner = Some((uid.parse()?, gid.parse()?));
+            }
+            "mtime" => entry.mtime = Some(value.parse()?),
+            "link" => entry.kind = EntryKind::Symlink(value.to_owned()),
+            "hardlink" => entry.kind = EntryKind::Hardlink(value.to_owned()),
+            "fifo" => entry.kind = EntryKind::Fifo,
+            "busybox" => entry.kind = EntryKind::Busybox(split_words(value)?),
+            "tar" => entry.kind = EntryKind::Archive { of: value.to_owned(), compression: "none".to_owned() },
+            "compress" => compression = Some(value.to_owned()),
+            "git" => entry.kind = EntryKind::Git { of: value.to_owned(), branch: String::new() },
+            "branch" => branch = value,
+            "tar-lines" => entry.kind = EntryKind::TarLines(String::new()),
+            "no-newline" => newline = false,
+            "crlf" => crlf = true,
+            "hex" => hex = true,
+            "repeat" => repeat = value.parse()?,
+            _ => bail!("unknown attribute {name}"),
+        }
+    }
+    match &mut entry.kind {
+        EntryKind::File(bytes) => {
+            if !newline {
+                text.pop();
+            }
+            if crlf {
+                text = text.replace('\n', "\r\n");
+            }
+            *bytes = if hex { unhex(&text)? } else { text.repeat(repeat).into_bytes() };
+        }
+        EntryKind::TarLines(lines) => *lines = text,
+        EntryKind::Archive { compression: kept, .. } => {
+            if let Some(compression) = compression {
+                *kept = compression;
+            }
+        }
+        EntryKind::Git { branch: kept, .. } => *kept = branch.to_owned(),
+        _ => ensure!(text.is_empty(), "{path} cannot have a content"),
+    }
+    Ok(entry)
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>> {
+    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    digits.chunks(2).map(|pair| Ok(u8::from_str_radix(&pair.iter().collect::<String>(), 16)?)).collect()
+}
+
+fn set(case: &mut Case, key: &str, value: &str) -> Result<()> {
+    let limits = &mut case.limits;
+    match key {
+        "flags" => case.flags.extend(split_words(value)?),
+        "context" => case.context = (!value.is_empty()).then(|| value.to_owned()),
+        "cwd" => case.cwd = inside(value)?.to_string_lossy().into_owned(),
+        "stdin" => case.stdin = Some(inside(value)?.to_string_lossy().into_owned()),
+        "env" => case.env.push(value.to_owned()),
+        "exit" => case.exit = value.parse()?,
+        "message" => case.messages.push(value.to_owned()),
+        "expect" => case.expectations.push(expectation(value)?),
+        "engines" => limits.engines = split_words(value)?,
+        "since" => limits.since = Some(value.parse()?),
+        "before" => limits.before = Some(value.parse()?),
+        "modes" => {
+            limits.modes = split_words(value)?.iter().map(|mode| mode.parse()).collect::<Result<_>>()?
+        }
+        "user" => limits.user = Some(value.to_owned()),
+        "needs" => limits.needs = split_words(value)?,
+        "stdout" => case.stdout = true,
+        "stage-labels" => case.stage_labels = true,
+        "result" => {
+            let (kind, rest) = value.split_once(' ').unwrap_or((value, ""));
+            case.result = match kind {
+                "iidfile" => ResultName::IidFile(rest.to_owned()),
+                "name" => ResultName::Name(rest.to_owned()),
+                "stdout" => ResultName::Stdout,
+                "none" => ResultName::None,
+                _ => bail!("unknown result {value}"),
+            };
+        }
+        "output" => {
+            let words = split_words(value)?;
+            case.outputs.push(match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                ["dir", path] => Output::Dir(inside(path)?.to_string_lossy().into_owned()),
+                ["tar", path] => Output::Tar(inside(path)?.to_string_lossy().into_owned()),
+                ["file", path] => Output::File(inside(path)?.to_string_lossy().into_owned()),
+                ["file", path, "contains", text] => {
+                    Output::Contains(inside(path)?.to_string_lossy().into_owned(), (*text).to_owned())
+                }
+                _ => bail!("unknown output {value}"),
+            });
+        }
+        _ => bail!("unknown key {key}"),
+    }
+    Ok(())
+}
+
+fn expectation(text: &str) -> Result<Expectation> {
+    for (sign, relation) in
+        [(" contains ", Relation::Contains), (" lacks ", Relation::Lacks), (" = ", Relation::Equal)]
+    {
+        if let Some((path, value)) = text.split_once(sign) {
+            return Ok(Expectation {
+                path: path.trim().to_owned(),
+                relation,
+                value: value.trim().to_owned(),
+            });
+        }
+    }
+    bail!("an expectation is `PATH = VALUE`, `PATH contains TEXT` or `PATH lacks TEXT`: {text}")
+}
+
+/// Splits a line into words the way a shell does: blanks, single and double quotes, backslash.
+pub fn split_words(text: &str) -> Result<Vec<String>> {
+    let (mut words, mut word, mut open) = (Vec::new(), String::new(), false);
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None, ' ' | '\t') => {
+                if std::mem::take(&mut open) {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            (None, '\'' | '"') => (quote, open) = (Some(c), true),
+            (Some(q), _) if q == c => quote = None,
+            (None | Some('"'), '\\') => {
+                word.push(chars.next().context("a backslash at the end of the line")?);
+                open = true;
+            }
+            _ => {
+                word.push(c);
+                open = true;
+            }
+        }
+    }
+    ensure!(quote.is_none(), "an unclosed quote");
+    if open {
+        words.push(word);
+    }
+    Ok(words)
+}

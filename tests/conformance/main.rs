@@ -1,0 +1,316 @@
+//! The conformance suite: each case of the corpus is built by an engine and by podman-stagecache, each in a storage of
+//! its own, and what comes out must be the same. `tests/conformance/README.md` says how to run it and write cases.
+//!
+//! `corpus` reads the cases, `engine` knows the programs, `side` builds, `image` reads what was built, `compare` and
+//! `differences` judge, `native` keeps the engines' results, `report` draws; here they are put together.
+
+mod compare;
+mod corpus;
+mod differences;
+mod engine;
+mod http;
+mod image;
+mod native;
+mod options;
+mod planted;
+mod report;
+mod side;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+use corpus::{Case, Mode};
+use differences::Documented;
+use engine::{Engine, User};
+use image::LayerCache;
+use native::Natives;
+use options::{CacheState, Format, Options};
+use report::Checked;
+use side::{Place, Prepared, Side};
+
+fn main() -> ExitCode {
+    match suite(&Options::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("conformance: {error:#}");
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// The folder that holds corpus, documented differences and planted errors.
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance")
+}
+
+fn suite(options: &Options) -> Result<ExitCode> {
+    let (bases, cases) = corpus()?;
+    let documented = differences::read(&home().join("differences.txt"))?;
+    let cases: Vec<Case> = cases.into_iter().filter(|case| wanted(options, case)).collect();
+    if options.list {
+        for case in &cases {
+            println!("{}", case.id());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.engine.is_empty() {
+        let modes: usize =
+            cases.iter().map(|case| Mode::ALL.iter().filter(|m| case.limits.in_mode(**m)).count()).sum();
+        println!(
+            "{} cases read, {modes} builds a side; `--engine buildah` builds them, see --help",
+            cases.len()
+        );
+        println!("{} passed, 0 failed", cases.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let run = Run::new(options, &bases, documented)?;
+    let checked =
+        if options.planted { planted::check(&run, options, &cases)? } else { run.check(options, &cases)? };
+    ensure!(!checked.is_empty(), "no case is for these engines and this filter");
+    let failed = checked.iter().filter(|one| !one.wrong.is_empty()).count();
+    match options.format {
+        Format::Json => println!("{:#}", report::json(&checked)),
+        Format::Text => {
+            println!("{}", report::table(&checked));
+            eprintln!("{:.0} s", run.started.elapsed().as_secs_f64());
+            println!("{} passed, {failed} failed", checked.len() - failed);
+        }
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The base images, and the cases that stand on them.
+fn corpus() -> Result<(Vec<Case>, Vec<Case>)> {
+    let cases = corpus::read_corpus(&home().join("corpus"))?;
+    Ok(cases.into_iter().partition(|case| case.subject == "bases"))
+}
+
+fn wanted(options: &Options, case: &Case) -> bool {
+    let id = case.id();
+    options.filter.is_empty() || options.filter.iter().any(|pattern| differences::matches(pattern, &id))
+}
+
+/// One case in one mode with one engine.
+struct Task<'a> {
+    prepared: &'a Prepared,
+    case: &'a Case,
+    mode: Mode,
+}
+
+/// Everything that the workers share.
+struct Run {
+    keep: bool,
+    documented: Vec<Documented>,
+    natives: Natives,
+    engines: Vec<Prepared>,
+    layers: Arc<LayerCache>,
+    stop: Arc<AtomicBool>,
+    dir: PathBuf,
+    started: Instant,
+}
+
+impl Run {
+    fn new(options: &Options, bases: &[Case], documented: Vec<Documented>) -> Result<Run> {
+        let started = Instant::now();
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&stop))?;
+        }
+        let dir = tempfile::Builder::new().prefix("conformance-").tempdir()?.keep();
+        // An ordinary user must be able to get to the storage.
+        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let mut run = Run {
+            keep: options.keep,
+            documented,
+            natives: Natives::new(!options.no_native_cache, bases),
+            engines: Vec::new(),
+            layers: Arc::default(),
+            stop,
+            dir,
+            started,
+        };
+        let prefix = corpus::split_words(&options.engine_command)?;
+        let user = options.rootless.as_deref().filter(|name| !name.is_empty()).map(user).transpose()?;
+        let place = run.place("bases")?;
+        for (index, program) in options.engine.iter().enumerate() {
+            let engine = Engine::probe(program, &prefix, user.clone())?;
+            ensure!(
+                options.rootless.is_none() || engine.rootless,
+                "--rootless needs a user's name when root calls"
+            );
+            let to = run.dir.join(format!("engine{index}"));
+            run.engines.push(place.prepare(engine, bases, options.driver.as_deref(), &to)?);
+        }
+        Ok(run)
+    }
+
+    fn place(&self, name: &str) -> Result<Place> {
+        Place::new(self.dir.join(name), Arc::clone(&self.layers), Arc::clone(&self.stop))
+    }
+
+    /// Builds and compares all cases, some at a time.
+    fn check(&self, options: &Options, cases: &[Case]) -> Result<Vec<Checked>> {
+        let mut tasks = VecDeque::new();
+        for prepared in &self.engines {
+            for case in cases.iter().filter(|case| prepared.engine.takes(&case.limits)) {
+                for mode in Mode::ALL.into_iter().filter(|mode| case.limits.in_mode(*mode)) {
+                    if options.mode.is_none_or(|only| only == mode) {
+                        tasks.push_back(Task { prepared, case, mode });
+                    }
+                }
+            }
+        }
+        let (tasks, done) = (Mutex::new(tasks), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..options.jobs.max(1))
+                .map(|index| {
+                    let (tasks, done) = (&tasks, &done);
+                    scope.spawn(move || self.work(options, index, tasks, done))
+                })
+                .collect();
+            workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+        })?;
+        ensure!(!self.stop.load(Ordering::Relaxed), "interrupted");
+        let mut done = done.into_inner().expect("no worker panics");
+        done.sort_by(|a, b| {
+            (&a.engine, &a.subject, &a.name, a.mode, a.cache)
+                .cmp(&(&b.engine, &b.subject, &b.name, b.mode, b.cache))
+        });
+        Ok(done)
+    }
+
+    fn work(
+        &self,
+        options: &Options,
+        index: usize,
+        tasks: &Mutex<VecDeque<Task>>,
+        done: &Mutex<Vec<Checked>>,
+    ) -> Result<()> {
+        let place = self.place(&format!("w{index}"))?;
+        loop {
+            let task = tasks.lock().expect("no worker panics").pop_front();
+            let Some(task) = task.filter(|_| !self.stop.load(Ordering::Relaxed)) else {
+                return Ok(());
+            };
+            for checked in self.judge(options, &place, &task)? {
+                if !options.quiet && (!checked.wrong.is_empty() || options.verbose) {
+                    eprintln!("{}", checked.text());
+                }
+                if !checked.wrong.is_empty() && options.keep {
+                    let name = format!("{}-{}-{}", checked.subject, checked.name, checked.mode);
+                    eprintln!("       kept: {}", place.keep(&self.dir, &name)?.display());
+                }
+                done.lock().expect("no worker panics").push(checked);
+            }
+        }
+    }
+
+    /// One case in one mode: the engine's result, ours from each state of the cache, and what differs.
+    fn judge(&self, options: &Options, place: &Place, task: &Task) -> Result<Vec<Checked>> {
+        let Task { prepared, case, mode } = *task;
+        let mut row = Checked {
+            engine: prepared.engine.label(),
+            subject: case.subject.clone(),
+            name: case.name.clone(),
+            mode: mode.name(),
+            cache: "cold",
+            documented: 0,
+            wrong: Vec::new(),
+            differences: Vec::new(),
+            native_seconds: 0.0,
+            subject_seconds: 0.0,
+        };
+        let at = || format!("{} [{}, {}]", case.id(), mode.name(), prepared.engine.label());
+        let native = match self.natives.get(prepared, case, mode) {
+            Some(outcome) => outcome,
+            None => {
+                let outcome = place.build(prepared, &Side::Native, case, mode).with_context(at)?;
+                self.natives.put(prepared, case, mode, &outcome)?;
+                outcome
+            }
+        };
+        row.native_seconds = native.seconds;
+        let broken = compare::broken_expectations(case, &native);
+        if !broken.is_empty() {
+            row.wrong = broken.into_iter().map(|line| format!("the engine itself: {line}")).collect();
+            row.wrong.extend(last_lines(&native.said));
+            return Ok(vec![row]);
+        }
+        let side = match options.subject.as_str() {
+            "stagecache" => Side::Stagecache(options.stagecache.clone()),
+            "engine" => Side::LikeEngine(prepared.engine.program.clone()),
+            program => Side::LikeEngine(program.to_owned()),
+        };
+        let documented: Vec<&Documented> = match side {
+            Side::Stagecache(_) => {
+                self.documented.iter().filter(|entry| entry.applies(&prepared.engine, case, mode)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let states = if options.cache.is_empty() { vec![CacheState::Cold] } else { options.cache.clone() };
+        let mut rows = Vec::new();
+        for state in states {
+            let subject = match state {
+                CacheState::Cold => place.build(prepared, &side, case, mode),
+                CacheState::Full => place
+                    .build(prepared, &side, case, mode)
+                    .and_then(|_| place.build_again(prepared, &side, case, mode)),
+                CacheState::Half => place.build_half_cached(prepared, &side, case, mode),
+            }
+            .with_context(at)?;
+            let found = compare::compare(case, &native, &subject);
+            let all = found.len();
+            let (left, absent) = differences::settle(found, &documented);
+            let mut row = Checked {
+                cache: match state {
+                    CacheState::Cold => "cold",
+                    CacheState::Full => "full",
+                    CacheState::Half => "half",
+                },
+                documented: all - left.len(),
+                subject_seconds: subject.seconds,
+                ..row.clone()
+            };
+            row.wrong = left.iter().map(ToString::to_string).chain(absent).collect();
+            if left.iter().any(|difference| difference.field == "exit" || difference.field == "message") {
+                row.wrong.extend(last_lines(&subject.said));
+            }
+            row.differences = left;
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let Some(prepared) = self.engines.first() else {
+            return;
+        };
+        if self.keep {
+            eprintln!("kept: {}", self.dir.display());
+        } else if let Err(error) =
+            self.place("bases").and_then(|place| place.wipe(&prepared.engine, &self.dir))
+        {
+            eprintln!("conformance: {error:#}");
+        }
+    }
+}
+
+/// The end of what a build said, for a reader who wants to know why.
+fn last_lines(said: &str) -> Vec<String> {
+    let lines: Vec<&str> = said.lines().collect();
+    lines[lines.len().saturating_sub(6)..].iter().map(|line| format!("  | {line}")).collect()
+}
+
+fn user(name: &str) -> Result<User> {
+    let user = nix::unistd::User::from_name(name)?.with_context(|| format!("there is no user {name}"))?;
+    Ok(User { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+}

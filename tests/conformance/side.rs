@@ -1,0 +1,671 @@
+//! Builds a case on one side, the engine's own or the subject's, in a storage made for it, and states what came out.
+//!
+//! What is stated is the same for both sides and free of what may differ between two runs of one engine: ids of this
+//! run, times, paths and ports of this machine.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::corpus::{self, Case, Mode, Output, ResultName};
+use crate::engine::{Engine, Kind};
+use crate::http;
+use crate::image::{LayerCache, Record, Storage, Tree, text, without};
+
+/// No build of the corpus takes longer than this.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Who builds.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// The engine itself.
+    Native,
+    /// A program that is called exactly as the engine is.
+    LikeEngine(String),
+    /// podman-stagecache, which is told the engine.
+    Stagecache(String),
+}
+
+/// What a build came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Everything that is compared, as a tree of values.
+    pub facts: Value,
+    /// What the build said on both streams.
+    pub said: String,
+    /// Seconds of the build alone.
+    pub seconds: f64,
+}
+
+/// A base image as all storages of a run have it.
+#[derive(Clone, Debug)]
+pub struct Base {
+    pub name: String,
+    pub record: Record,
+}
+
+/// An engine with the storage that all its cases start from.
+pub struct Prepared {
+    pub engine: Engine,
+    pub storage: Storage,
+    pub bases: Vec<Base>,
+}
+
+/// One worker's folder: the case, the storage, and what belongs to a build beside them.
+pub struct Place {
+    dir: PathBuf,
+    address: String,
+    layers: Arc<LayerCache>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Place {
+    pub fn new(dir: PathBuf, layers: Arc<LayerCache>, stop: Arc<AtomicBool>) -> Result<Place> {
+        fs::create_dir_all(dir.join("case"))?;
+        let address = http::serve(dir.join("case/http"))?;
+        Ok(Place { dir, address, layers, stop })
+    }
+
+    /// Makes the base images once, with the engine itself, in a storage that is copied afterwards.
+    pub fn prepare(
+        &self,
+        engine: Engine,
+        bases: &[Case],
+        wanted_driver: Option<&str>,
+        to: &Path,
+    ) -> Result<Prepared> {
+        let drivers = wanted_driver.map_or(vec!["overlay", "vfs"], |driver| vec![driver]);
+        let mut last = String::new();
+        for driver in drivers {
+            let template = Storage {
+                root: to.join(driver).join("root"),
+                runroot: to.join(driver).join("run"),
+                driver: driver.to_owned(),
+            };
+            self.make_dir(&engine, to)?;
+            let mut prepared = Prepared { engine: engine.clone(), storage: template, bases: Vec::new() };
+            match self.make_bases(&mut prepared, bases) {
+                Ok(()) => {
+                    // podman's own database holds the storage's path, which is another one in each copy.
+                    let own = ["libpod", "db.sql"].map(|name| prepared.storage.root.join(name));
+                    self.file_command(&prepared.engine, "rm", &["-rf"], &own)?;
+                    return Ok(prepared);
+                }
+                Err(error) => last = format!("{error:#}"),
+            }
+        }
+        bail!("no base images with {}: {last}", engine.label())
+    }
+
+    fn make_bases(&self, prepared: &mut Prepared, bases: &[Case]) -> Result<()> {
+        for base in bases {
+            self.lay_out(&prepared.engine, base)?;
+            let mut args = Engine::storage_args(&prepared.storage);
+            args.extend(["build", "--layers=false", "--timestamp=0", "--pull=never"].map(str::to_owned));
+            args.extend(base.flags.iter().cloned());
+            args.push(".".to_owned());
+            let command = self.command(prepared, &prepared.engine.program, &args, base)?;
+            let (exit, _, stderr) = self.run(command, None)?;
+            ensure!(exit == 0, "building {}: {stderr}", base.name);
+            let name =
+                base.flags.iter().skip_while(|flag| *flag != "-t").nth(1).context("a base without -t")?;
+            let records = prepared.storage.images()?;
+            let record =
+                records.into_iter().find(|record| record.names.contains(name)).context("a base got lost")?;
+            prepared.bases.push(Base { name: name.clone(), record });
+        }
+        Ok(())
+    }
+
+    /// Builds the case as this side and states what came out.
+    pub fn build(&self, prepared: &Prepared, side: &Side, case: &Case, mode: Mode) -> Result<Outcome> {
+        let storage = self.fresh_storage(prepared)?;
+        self.lay_out(&prepared.engine, case)?;
+        self.once(prepared, &storage, side, case, mode)
+    }
+
+    /// Builds the case again where it was built just now, the files laid out afresh: from a cache that is full.
+    pub fn build_again(&self, prepared: &Prepared, side: &Side, case: &Case, mode: Mode) -> Result<Outcome> {
+        self.lay_out(&prepared.engine, case)?;
+        self.once(prepared, &self.storage(prepared), side, case, mode)
+    }
+
+    /// Builds the case from a cache that holds the first half of it: the same files, the Containerfile cut in the middle.
+    pub fn build_half_cached(
+        &self,
+        prepared: &Prepared,
+        side: &Side,
+        case: &Case,
+        mode: Mode,
+    ) -> Result<Outcome> {
+        let storage = self.fresh_storage(prepared)?;
+        self.lay_out(&prepared.engine, &cut_in_half(case))?;
+        self.once(prepared, &storage, side, case, mode)?;
+        self.build_again(prepared, side, case, mode)
+    }
+
+    fn once(
+        &self,
+        prepared: &Prepared,
+        storage: &Storage,
+        side: &Side,
+        case: &Case,
+        mode: Mode,
+    ) -> Result<Outcome> {
+        let before = storage.images()?;
+        let args = self.arguments(prepared, storage, side, case, mode);
+        let program = match side {
+            Side::Native => &prepared.engine.program,
+            Side::LikeEngine(program) | Side::Stagecache(program) => program,
+        };
+        let command = self.command(prepared, program, &args, case)?;
+        let started = Instant::now();
+        let (exit, stdout, stderr) =
+            self.run(command, case.stdin.as_ref().map(|path| self.case_dir().join(path)))?;
+        let seconds = started.elapsed().as_secs_f64();
+        let as_native = !matches!(side, Side::Stagecache(_));
+        let facts = Facts { place: self, prepared, storage, case, as_native, before };
+        let said = self.redact(&format!("{stdout}{stderr}"));
+        Ok(Outcome { facts: facts.gather(exit, &stdout)?, said, seconds })
+    }
+
+    fn case_dir(&self) -> PathBuf {
+        self.dir.join("case")
+    }
+
+    fn storage(&self, prepared: &Prepared) -> Storage {
+        Storage {
+            root: self.dir.join("root"),
+            runroot: self.dir.join("run"),
+            driver: prepared.storage.driver.clone(),
+        }
+    }
+
+    /// The base images and nothing else: no case finds anything of another one.
+    fn fresh_storage(&self, prepared: &Prepared) -> Result<Storage> {
+        let storage = self.storage(prepared);
+        let scratch = ["root", "run", "state", "home", "tmp", "out"];
+        let paths: Vec<PathBuf> = scratch.iter().map(|name| self.dir.join(name)).collect();
+        unmount_below(&self.dir)?;
+        self.file_command(&prepared.engine, "rm", &["-rf"], &paths)?;
+        for name in ["run", "state", "home", "tmp", "out"] {
+            self.make_dir(&prepared.engine, &self.dir.join(name))?;
+        }
+        let roots = [prepared.storage.root.clone(), storage.root.clone()];
+        self.file_command(&prepared.engine, "cp", &["-a", "--reflink=auto"], &roots)?;
+        Ok(storage)
+    }
+
+    fn make_dir(&self, engine: &Engine, path: &Path) -> Result<()> {
+        fs::create_dir_all(path)?;
+        if let Some(user) = &engine.user {
+            corpus::own(path, (user.uid, user.gid))?;
+        }
+        Ok(())
+    }
+
+    /// Files in a storage belong to subordinate users: without root they are handled in the engine's user namespace.
+    fn file_command(&self, engine: &Engine, program: &str, flags: &[&str], paths: &[PathBuf]) -> Result<()> {
+        let mut command = if nix::unistd::geteuid().is_root() {
+            Command::new(program)
+        } else {
+            let mut command = engine.command(&engine.program, &[], &self.dir);
+            command.args(["unshare", program]);
+            command
+        };
+        let output = command.args(flags).args(paths).stdin(Stdio::null()).output()?;
+        ensure!(output.status.success(), "{program} {paths:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Moves what a case left out of the way of the next one.
+    pub fn keep(&self, to: &Path, name: &str) -> Result<PathBuf> {
+        let to = to.join("wrong").join(name);
+        fs::create_dir_all(&to)?;
+        for name in ["case", "root", "run", "state", "out", "stdout", "stderr"] {
+            // A build that failed early has not made all of them.
+            let _ = fs::rename(self.dir.join(name), to.join(name));
+        }
+        Ok(to)
+    }
+
+    /// Removes everything that a case left, also what is not the caller's own.
+    pub fn wipe(&self, engine: &Engine, path: &Path) -> Result<()> {
+        unmount_below(path)?;
+        self.file_command(engine, "rm", &["-rf"], &[path.to_owned()])
+    }
+
+    fn lay_out(&self, engine: &Engine, case: &Case) -> Result<()> {
+        let dir = self.case_dir();
+        if dir.exists() {
+            self.file_command(engine, "rm", &["-rf"], std::slice::from_ref(&dir))?;
+        }
+        let owner = engine.user.as_ref().map(|user| (user.uid, user.gid));
+        case.lay_out(&dir, &|text| self.filled(text), owner)
+    }
+
+    fn filled(&self, text: &str) -> String {
+        let case = self.case_dir();
+        text.replace("@CASE@", &case.to_string_lossy())
+            .replace("@CONTEXT@", &case.join("context").to_string_lossy())
+            .replace("@HTTP@", &self.address)
+    }
+
+    /// The reverse of `filled`, for what the builds say and write.
+    fn redact(&self, text: &str) -> String {
+        text.replace(&*self.case_dir().to_string_lossy(), "@CASE@")
+            .replace(&self.address, "@HTTP@")
+            .replace(&*self.dir.to_string_lossy(), "@PLACE@")
+    }
+
+    fn arguments(
+        &self,
+        prepared: &Prepared,
+        storage: &Storage,
+        side: &Side,
+        case: &Case,
+        mode: Mode,
+    ) -> Vec<String> {
+        let mut args = Engine::storage_args(storage);
+        args.push("build".to_owned());
+        if let Side::Stagecache(_) = side {
+            args.extend(["--engine".to_owned(), prepared.engine.program.clone()]);
+            if !case.stage_labels {
+                args.push("--stage-labels=false".to_owned());
+            }
+        }
+        args.push(mode.flag().to_owned());
+        if !case.flags.iter().any(|flag| flag.starts_with("--pull")) {
+            args.push("--pull=never".to_owned());
+        }
+        if case.result == ResultName::Iid {
+            args.push(format!("--iidfile={}", self.iidfile().display()));
+        }
+        args.extend(case.flags.iter().map(|flag| self.filled(flag)));
+        args.extend(case.context.iter().map(|context| self.filled(context)));
+        args
+    }
+
+    fn iidfile(&self) -> PathBuf {
+        self.dir.join("out/iid")
+    }
+
+    fn command(&self, prepared: &Prepared, program: &str, args: &[String], case: &Case) -> Result<Command> {
+        let engine = &prepared.engine;
+        let at = |name: &str| self.dir.join(name).to_string_lossy().into_owned();
+        for name in ["home", "tmp", "state", "out", "xdg"] {
+            self.make_dir(engine, &self.dir.join(name))?;
+        }
+        let config = self.dir.join("containers.conf");
+        fs::write(&config, containers_conf())?;
+        let isolation = std::env::var("BUILDAH_ISOLATION").unwrap_or_else(|_| "chroot".to_owned());
+        let user = engine.user.as_ref().map_or("root", |user| &user.name);
+        let mut variables: Vec<(String, String)> = [
+            ("PATH", std::env::var("PATH").unwrap_or_default()),
+            ("HOME", at("home")),
+            ("USER", user.to_owned()),
+            ("LOGNAME", user.to_owned()),
+            ("LC_ALL", "C".to_owned()),
+            ("TMPDIR", at("tmp")),
+            ("XDG_RUNTIME_DIR", at("xdg")),
+            ("BUILDAH_ISOLATION", isolation),
+            ("CONTAINERS_CONF", config.to_string_lossy().into_owned()),
+            ("STAGECACHE_HOME", at("state")),
+            // For a subject that is a wrapper around the engine.
+            ("CONFORMANCE_ENGINE", engine.program.clone()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        for assignment in &case.env {
+            let (name, value) = assignment.split_once('=').context("env: NAME=value")?;
+            variables.push((name.to_owned(), self.filled(value)));
+        }
+        let mut command = engine.command(program, &variables, &self.case_dir().join(&case.cwd));
+        command.args(args);
+        Ok(command)
+    }
+
+    /// Runs a build to its end or to the limit; gives exit code and both streams.
+    fn run(&self, mut command: Command, stdin: Option<PathBuf>) -> Result<(i32, String, String)> {
+        let (out, err) = (self.dir.join("stdout"), self.dir.join("stderr"));
+        command.stdout(File::create(&out)?).stderr(File::create(&err)?);
+        command.stdin(match stdin {
+            Some(path) => {
+                Stdio::from(File::open(&path).with_context(|| format!("opening {}", path.display()))?)
+            }
+            None => Stdio::null(),
+        });
+        // A group of its own, so that nothing is left of a build that takes too long.
+        let mut child = command.process_group(0).spawn().with_context(|| format!("running {command:?}"))?;
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if started.elapsed() > LIMIT || self.stop.load(Ordering::Relaxed) {
+                killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL)?;
+                child.wait()?;
+                bail!("{command:?} was stopped after {} s", started.elapsed().as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let exit = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
+        let read =
+            |path: &Path| Ok::<_, std::io::Error>(String::from_utf8_lossy(&fs::read(path)?).into_owned());
+        Ok((exit, read(&out)?, read(&err)?))
+    }
+}
+
+/// Ends the mounts below a folder: root's builds that fail in a RUN leave their working container mounted.
+fn unmount_below(dir: &Path) -> Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let points = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .filter(|point| Path::new(point).starts_with(dir));
+    let mut points: Vec<&str> = points.collect();
+    points.reverse();
+    for point in points {
+        Command::new("umount").args(["-l", point]).status()?;
+    }
+    Ok(())
+}
+
+/// What engines need in small machines: no systemd, and limits that this process may set.
+fn containers_conf() -> String {
+    let limit =
+        |resource| nix::sys::resource::getrlimit(resource).map_or(20_000, |(_, hard)| hard.min(20_000));
+    let files = limit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let processes = limit(nix::sys::resource::Resource::RLIMIT_NPROC);
+    format!(
+        "[containers]\ndefault_ulimits = [\"nofile={files}:{files}\", \"nproc={processes}:{processes}\"]\n\
+         [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n"
+    )
+}
+
+/// The same case with the second half of its Containerfile's lines away, as far as whole instructions go.
+fn cut_in_half(case: &Case) -> Case {
+    let mut half = case.clone();
+    for entry in &mut half.entries {
+        let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
+        if let corpus::EntryKind::File(bytes) = &mut entry.kind
+            && (name.starts_with("Containerfile") || name.starts_with("Dockerfile"))
+            && !name.ends_with("ignore")
+        {
+            let content = String::from_utf8_lossy(bytes).into_owned();
+            let lines: Vec<&str> = content.lines().collect();
+            *bytes = lines[..lines.len().div_ceil(2)]
+                .iter()
+                .flat_map(|line| [line, "\n"])
+                .collect::<String>()
+                .into();
+        }
+    }
+    half
+}
+
+/// One finished build that is looked at.
+struct Facts<'a> {
+    place: &'a Place,
+    prepared: &'a Prepared,
+    storage: &'a Storage,
+    case: &'a Case,
+    /// The engine's own result, which is forgiven what stagecache does better.
+    as_native: bool,
+    before: Vec<Record>,
+}
+
+impl Facts<'_> {
+    fn gather(&self, exit: i32, stdout: &str) -> Result<Value> {
+        let mut facts = json!({ "exit": exit, "containers": self.storage.containers() });
+        let result = self.result(stdout)?;
+        facts["names"] = self.names(result.as_deref())?;
+        let mut files = json!({});
+        for output in &self.case.outputs {
+            let (path, value) = self.output(output, result.as_deref())?;
+            files[path] = value;
+        }
+        if !self.case.outputs.is_empty() {
+            facts["files"] = files;
+        }
+        if self.case.stdout {
+            facts["stdout"] = json!(self.without_ids(stdout, result.as_deref())?);
+        }
+        match result {
+            Some(id) => facts["image"] = self.image_or_list(&id)?,
+            None if exit == 0 && self.case.result != ResultName::None => facts["image"] = json!("not found"),
+            None => {}
+        }
+        Ok(facts)
+    }
+
+    /// The id of the image that the build came to.
+    fn result(&self, stdout: &str) -> Result<Option<String>> {
+        let records = self.storage.images()?;
+        let of_file = |path: &Path| {
+            fs::read_to_string(path).ok().map(|id| id.trim().trim_start_matches("sha256:").to_owned())
+        };
+        let id = match &self.case.result {
+            ResultName::Iid => of_file(&self.place.iidfile()),
+            ResultName::IidFile(path) => of_file(&self.place.case_dir().join("context").join(path)),
+            ResultName::Name(name) => {
+                records.iter().find(|record| record.names.contains(name)).map(|record| record.id.clone())
+            }
+            ResultName::Stdout => stdout.lines().last().map(|line| line.trim().to_owned()),
+            ResultName::None => None,
+        };
+        Ok(id.filter(|id| records.iter().any(|record| record.id == *id)))
+    }
+
+    /// How an image of this storage is called in what is compared.
+    fn alias(&self, id: &str, result: Option<&str>) -> String {
+        match self.prepared.bases.iter().find(|base| base.record.id == id) {
+            Some(base) => format!("<{}>", base.name),
+            None if Some(id) == result => "<the image>".to_owned(),
+            None => "<another image>".to_owned(),
+        }
+    }
+
+    /// All names in the storage, except those that stagecache gives to stages.
+    fn names(&self, result: Option<&str>) -> Result<Value> {
+        let mut names = BTreeMap::new();
+        for record in self.storage.images()? {
+            for name in record.names.iter().filter(|name| !name.starts_with("localhost/stagecache/")) {
+                names.insert(name.clone(), self.alias(&record.id, result));
+            }
+        }
+        // The base images' own names are only worth a word where they changed.
+        for base in &self.prepared.bases {
+            if names.get(&base.name) == Some(&format!("<{}>", base.name)) {
+                names.remove(&base.name);
+            }
+        }
+        Ok(json!(names))
+    }
+
+    fn without_ids(&self, text: &str, result: Option<&str>) -> Result<String> {
+        let mut text = self.place.redact(text);
+        for record in self.storage.images()?.iter().chain(&self.before) {
+            text = text.replace(&record.id, &self.alias(&record.id, result));
+        }
+        Ok(text)
+    }
+
+    fn output(&self, output: &Output, result: Option<&str>) -> Result<(String, Value)> {
+        let at = |path: &str| self.place.case_dir().join(path);
+        let missing = json!("missing");
+        let with_mtime = self.has_flag(&["--timestamp", "--rewrite-timestamp"]);
+        Ok(match output {
+            Output::Dir(path) | Output::Tar(path) | Output::File(path) | Output::Contains(path, _)
+                if !at(path).exists() =>
+            {
+                (path.clone(), missing)
+            }
+            Output::Dir(path) => (path.clone(), Tree::of_dir(&at(path))?.json(with_mtime)),
+            Output::Tar(path) => (path.clone(), Tree::of_tar(&at(path))?.json(with_mtime)),
+            Output::File(path) => {
+                let content = fs::read(at(path))?;
+                (path.clone(), json!(self.without_ids(&String::from_utf8_lossy(&content), result)?))
+            }
+            Output::Contains(path, text) => {
+                let content = String::from_utf8_lossy(&fs::read(at(path))?).into_owned();
+                (format!("{path} contains {text}"), json!(content.contains(text)))
+            }
+        })
+    }
+
+    fn has_flag(&self, names: &[&str]) -> bool {
+        self.case.flags.iter().any(|flag| names.iter().any(|name| flag.starts_with(name)))
+    }
+
+    fn image_or_list(&self, id: &str) -> Result<Value> {
+        let manifest = self.storage.manifest(id)?;
+        let Some(members) = manifest["manifests"].as_array() else {
+            return self.image(id, manifest);
+        };
+        let ids = self.storage.members(id)?;
+        let mut images = BTreeMap::new();
+        for member in members {
+            let platform = &member["platform"];
+            let mut name = format!("{}/{}", text(&platform["os"]), text(&platform["architecture"]));
+            if let Some(variant) = platform["variant"].as_str() {
+                name = format!("{name}/{variant}");
+            }
+            let member_id =
+                ids.get(&text(&member["digest"])).context("a manifest list with an unknown member")?;
+            images.insert(name, self.image(member_id, self.storage.manifest(member_id)?)?);
+        }
+        Ok(json!({ "list": manifest["mediaType"], "images": images }))
+    }
+
+    fn image(&self, id: &str, manifest: Value) -> Result<Value> {
+        let config = self.storage.config(id)?;
+        let with_times = self.has_flag(&["--timestamp", "--source-date-epoch"]);
+        let with_mtime = self.has_flag(&["--timestamp", "--rewrite-timestamp"]);
+        let (layers, tree) = self.files(id, with_mtime)?;
+        let media_types: Vec<&Value> =
+            manifest["layers"].as_array().into_iter().flatten().map(|layer| &layer["mediaType"]).collect();
+        let mut rest = config.clone();
+        without(&mut rest, |key| {
+            ["config", "container_config", "history", "rootfs"].contains(&key)
+                || key == "created" && !with_times
+        });
+        let mut image = json!({
+            "id": if self.alias(id, None).contains("another") { "its own".to_owned() } else { self.alias(id, None) },
+            "manifest": { "mediaType": manifest["mediaType"], "config": manifest["config"]["mediaType"], "layers": media_types },
+            "annotations": self.annotations(&manifest["annotations"]),
+            "config": self.settings(&config["config"]),
+            "platform": self.plain(rest),
+            "history": self.history(&config["history"], with_times),
+            "diff_ids": config["rootfs"]["diff_ids"].as_array().map_or(0, Vec::len),
+            "layers": layers,
+            "tree": tree,
+        });
+        if !config["container_config"].is_null() {
+            image["container_config"] = self.settings(&config["container_config"]);
+        }
+        Ok(image)
+    }
+
+    /// The layers' changes and the merged tree, from layers as the engine itself writes them.
+    fn files(&self, id: &str, with_mtime: bool) -> Result<(Value, Value)> {
+        let engine = &self.prepared.engine;
+        let dir = self.place.dir.join("out/layers");
+        if dir.exists() {
+            self.place.file_command(engine, "rm", &["-rf"], std::slice::from_ref(&dir))?;
+        }
+        let mut args = Engine::storage_args(self.storage);
+        args.extend(["push", "-q"].map(str::to_owned));
+        if engine.kind == Kind::Buildah {
+            args.push("-D".to_owned());
+        }
+        args.extend([id.to_owned(), format!("dir:{}", dir.display())]);
+        let command = self.place.command(self.prepared, &engine.program, &args, self.case)?;
+        let (exit, _, stderr) = self.place.run(command, None)?;
+        ensure!(exit == 0, "reading the layers of {id}: {stderr}");
+        self.place.layers.read(&dir, with_mtime)
+    }
+
+    /// A config without what names this very run.
+    fn plain(&self, mut value: Value) -> Value {
+        for key in ["container", "parent"] {
+            if !text(&value[key]).is_empty() {
+                value[key] = json!("<id>");
+            }
+        }
+        value
+    }
+
+    fn settings(&self, config: &Value) -> Value {
+        let mut config = config.clone();
+        for key in ["Hostname", "Image"] {
+            if text(&config[key])
+                .trim_start_matches("sha256:")
+                .chars()
+                .filter(char::is_ascii_hexdigit)
+                .count()
+                >= 12
+            {
+                config[key] = json!("<id>");
+            }
+        }
+        if let Some(labels) = config.get_mut("Labels").filter(|_| self.case.stage_labels) {
+            without(labels, |key| key.starts_with("io.buildah.stage.") || key.starts_with("io.stagecache."));
+        }
+        config
+    }
+
+    /// `created_by`, `empty_layer` and whatever else stands in the history, without the notes that name intermediate images.
+    fn history(&self, history: &Value, with_times: bool) -> Value {
+        let mut entries = Vec::new();
+        for entry in history.as_array().into_iter().flatten() {
+            let created_by = text(&entry["created_by"]);
+            if self.case.stage_labels && created_by.contains("LABEL \"io.buildah.stage.name\"=") {
+                continue;
+            }
+            let mut entry = entry.clone();
+            // `FROM <id of the step before>`: buildah 1.28 writes one into each step, later ones into the first.
+            let comment = text(&entry["comment"]);
+            without(&mut entry, |key| {
+                key == "created" && !with_times || key == "comment" && comment.starts_with("FROM ")
+            });
+            entry["created_by"] = json!(self.place.redact(&created_by));
+            entries.push(entry);
+        }
+        json!(entries)
+    }
+
+    /// The base's digest is shown as the image it belongs to. Native builds often give the digest of an intermediate
+    /// image there, of no use to anyone: what is right then follows from the base's name, and that is asked of stagecache.
+    fn annotations(&self, annotations: &Value) -> Value {
+        let mut annotations = annotations.clone();
+        let (name, digest) = ("org.opencontainers.image.base.name", "org.opencontainers.image.base.digest");
+        let value = text(&annotations[digest]);
+        if value.is_empty() {
+            return annotations;
+        }
+        let base = |wanted: &dyn Fn(&Base) -> bool| self.prepared.bases.iter().find(|base| wanted(base));
+        let real = base(&|base| base.record.digest == value);
+        let named = base(&|base| base.name == text(&annotations[name])).filter(|_| self.as_native);
+        annotations[digest] = match real.or(named) {
+            Some(base) => json!(format!("digest of {}", base.name)),
+            None => json!("digest of another image"),
+        };
+        annotations
+    }
+}
