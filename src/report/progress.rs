@@ -115,7 +115,7 @@ impl Progress {
             Event::Decided { step, verdict, .. } => {
                 let (label, title) = self.label(*step);
                 let title = one_line(title, 72);
-                let shown = verdict.to_string();
+                let shown = verdict.to_string().replacen("run", "build", 1);
                 let (word, reason) = shown.split_once(": ").unwrap_or((&shown, ""));
                 let code = if verdict.is_hit() { "32" } else { "36" };
                 let mut line = format!("{} {} {title}", self.painted("1", &label), self.painted(code, &word.to_uppercase()));
