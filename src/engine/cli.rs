@@ -99,16 +99,16 @@ impl Engine for CliEngine {
         storage::read(&self.stores, id)
     }
 
-    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError> {
+    fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError> {
         let invocation = argv::resolve_local(self.probed.kind, self.invocation(), name);
         let ended = process::capture(&invocation).map_err(|e| self.start_error(e))?;
         if process::interrupted() {
             return Err(EngineError::Interrupted);
         }
         if !ended.status.success() {
-            return Ok(None);
+            return Ok(Err(ended.stderr_tail));
         }
-        self.printed_id("inspect", &ended).map(Some)
+        self.printed_id("inspect", &ended).map(Ok)
     }
 
     fn pull(&self, request: &ImageRequest) -> Result<ImageId, EngineError> {

@@ -160,11 +160,12 @@ pub trait Engine: Send + Sync {
     /// When it is not there.
     fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage>;
 
-    /// The image that a name stands for in the storage, short names resolved as the engine does.
+    /// The image that a name stands for in the storage, short names resolved as the engine does; else what the engine
+    /// says of it.
     ///
     /// # Errors
     /// When the engine cannot be run.
-    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError>;
+    fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError>;
 
     /// Pulls an image.
     ///
