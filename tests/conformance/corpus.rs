@@ -189,6 +189,8 @@ pub enum EntryKind {
     Fifo,
     /// The host's static busybox with these applets as links beside it.
     Busybox(Vec<String>),
+    /// A private key for --ssh, a new one each time.
+    SshKey,
     /// A tar archive of a folder of the case.
     Archive {
         of: String,
@@ -323,6 +325,9 @@ fn lay_out(entry: &Entry, all: &[Entry], dir: &Path, filled: &dyn Fn(&str) -> St
             git(&["add", "-A"])?;
             git(&["commit", "-q", "-m", "corpus"])?;
             git(&["tag", "v1"])?;
+        }
+        EntryKind::SshKey => {
+            run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path))?;
         }
         EntryKind::TarLines(lines) => fs::write(&path, tar_of_lines(lines)?)?,
     }
@@ -509,6 +514,7 @@ fn entry(body: Body) -> Result<Entry> {
             "link" => entry.kind = EntryKind::Symlink(value.to_owned()),
             "hardlink" => entry.kind = EntryKind::Hardlink(value.to_owned()),
             "fifo" => entry.kind = EntryKind::Fifo,
+            "ssh-key" => entry.kind = EntryKind::SshKey,
             "busybox" => entry.kind = EntryKind::Busybox(split_words(value)?),
             "tar" => entry.kind = EntryKind::Archive { of: value.to_owned(), compression: "none".to_owned() },
             "compress" => compression = Some(value.to_owned()),
