@@ -575,7 +575,7 @@ fn finish(session: &Session, request: &BuildRequest, results: &[BuildResult]) ->
     }
     if request.iid_file.is_none() && request.iid_file_raw.is_none() {
         for result in results {
-            println!("{}", result.image);
+            crate::report::print(&format!("{}\n", result.image))?;
         }
     }
     Ok(())

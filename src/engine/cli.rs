@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::process::Stdio;
 
+use super::layers::{self, Layers};
 use super::storage::{self, ImageStore, Listing};
 use super::{CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, Probed, StepCall, argv, copied};
 use crate::image::{ComposedImage, ImageId, StoredImage};
@@ -93,6 +94,10 @@ impl Engine for CliEngine {
 
     fn list(&self) -> anyhow::Result<Listing> {
         storage::list(&self.stores)
+    }
+
+    fn layers(&self) -> anyhow::Result<Layers> {
+        layers::read(&self.stores)
     }
 
     fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage> {

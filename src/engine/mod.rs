@@ -6,6 +6,7 @@
 mod argv;
 mod cli;
 mod copied;
+pub mod layers;
 mod probe;
 pub mod storage;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cli::CliEngine;
+pub use layers::Layers;
 pub use probe::{Probed, build_help, find, probe};
 pub use storage::{ListedImage, Listing};
 
@@ -153,6 +155,14 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When its index cannot be read.
     fn list(&self) -> anyhow::Result<Listing>;
+
+    /// The layers of the storage with their sizes; none where the engine cannot tell.
+    ///
+    /// # Errors
+    /// When the storage's index of layers cannot be read.
+    fn layers(&self) -> anyhow::Result<Layers> {
+        Ok(Layers::default())
+    }
 
     /// Manifest and config of an image.
     ///
