@@ -72,7 +72,7 @@ lint: lint-scripts ## formatting, clippy, shellcheck, licences
 	else echo 'lint: cargo-deny is not here: licences were not checked' >&2; fi
 
 lint-scripts: setup-dev
-	shellcheck -x $(SCRIPTS)
+	shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 
 man: release ## man pages into man/
 	rm -rf man && mkdir man
