@@ -11,7 +11,7 @@ fn a_failing_run_gives_its_own_exit_code_and_names_stage_line_and_instruction() 
         let failed = scenario.build(&[]).fails(42);
         let error = failed.error();
         assert!(error.starts_with("stage app, line 3: RUN echo no >&2; exit 42: "), "{kind:?}: {error}");
-        assert!(failed.stderr.contains("no"), "{}", failed.stderr);
+        assert!(failed.stderr.contains("[app 2/2] no\n"), "{}", failed.stderr);
         assert_eq!(failed.record["status"], "failed");
         assert_eq!(failed.stage("app")["status"], "failed");
         scenario.assert_clean();

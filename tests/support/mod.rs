@@ -523,6 +523,8 @@ impl Scenario {
     pub fn comparable(&self, image: &Image) -> Value {
         let mut config = image.config.clone();
         config["config"]["Labels"] = json!(image.labels_of_others());
+        // Docker format: the name of the container that it was committed from.
+        config["config"]["Hostname"] = json!("");
         let history: Vec<Value> = image.config["history"]
             .as_array()
             .unwrap()
@@ -761,11 +763,17 @@ impl Built {
         self.calls.iter().filter(is).count()
     }
 
-    /// The error, without the word in front of it.
+    /// The error that the program itself tells, without the word in front of it.
     #[track_caller]
     pub fn error(&self) -> &str {
-        let at = self.stderr.find("Error: ").unwrap_or_else(|| panic!("no error is told:\n{}", self.stderr));
-        self.stderr[at + "Error: ".len()..].trim_end()
+        let (before, error) = self
+            .stderr
+            .split_once("Error: ")
+            .filter(|(before, _)| before.is_empty())
+            .or_else(|| self.stderr.split_once("\nError: "))
+            .unwrap_or_else(|| panic!("no error is told:\n{}", self.stderr));
+        assert!(!before.contains("panicked at"), "{}", self.stderr);
+        error.trim_end()
     }
 }
 
