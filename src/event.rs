@@ -73,11 +73,26 @@ pub enum Event {
     Warning(String),
 }
 
+/// An engine's failure in a line: its output was shown as it came.
+fn brief(error: &EngineError) -> String {
+    match error {
+        EngineError::Failed { code, stderr, .. } if *code == 125 => {
+            let last = stderr.lines().rev().find(|line| line.starts_with("Error: ")).or(stderr.lines().next_back());
+            match last {
+                Some(line) => line.trim_start_matches("Error: ").to_owned(),
+                None => format!("exit status {code}"),
+            }
+        }
+        EngineError::Failed { code, .. } => format!("exit status {code}"),
+        other => other.to_string(),
+    }
+}
+
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildFailure {
     /// A step's engine call failed.
-    #[error("stage {stage}, {place}: {title}: {error}")]
+    #[error("stage {stage}, {place}: {title}: {}", brief(.error))]
     Step {
         /// The stage's name.
         stage: String,

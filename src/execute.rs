@@ -92,8 +92,6 @@ pub struct Execution<'a> {
     pub labelling: Labelling,
     /// The build's UUID.
     pub build_id: String,
-    /// Digest of what makes two builds the same one.
-    pub identity: String,
     /// Whether step calls read our standard input.
     pub stdin: bool,
     /// Where step Containerfiles lie.
@@ -481,7 +479,7 @@ impl<'a> StageWorker<'a> {
             .filter(|_| step.always.is_none());
         if matches!(planned.verdict, Verdict::Open { .. }) {
             let found = content_key.as_ref().and_then(|key| execution.store.entry(key));
-            if let Some(entry) = found.filter(|entry| self.shared.has_image(&entry.image)) {
+            if let Some(entry) = found.filter(|entry| self.is_there(&entry.image)) {
                 // Next time it is found by definition.
                 self.keep(&planned.key, &Entry { inputs: planned.inputs.clone(), ..entry.clone() })?;
                 self.hit(n, planned, Verdict::Hit { by: FoundBy::Content }, &entry, standing);
@@ -498,8 +496,12 @@ impl<'a> StageWorker<'a> {
             let waiting = || self.shared.send(Event::Waiting { step: id, what: format!("another build that uses {name}") });
             locks.push(execution.store.lock(&format!("exclusive {name}"), waiting).map_err(|e| self.failure(e))?);
         }
+        if let Some(image) = &standing.image {
+            self.revive(image)?;
+        }
+        let from = self.from(step, standing)?;
         let slot = self.shared.call_slot()?;
-        let (image, duration_ms) = self.call(n, step, standing)?;
+        let (image, duration_ms) = self.call(n, step, from.as_ref())?;
         drop(slot);
         drop(locks);
         drop(turn);
@@ -512,11 +514,46 @@ impl<'a> StageWorker<'a> {
             duration_ms,
             build: execution.build_id.clone(),
         };
+        let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
+        let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;
+        execution.store.put_image(&again).map_err(|e| self.failure(e))?;
         self.keep(&planned.key, &entry)?;
         self.shared.send(Event::Ran { step: id, image: image.clone(), duration_ms });
         standing.image = Some(image);
         standing.content = Some(Parent::Step(content_key.unwrap_or_else(|| planned.key.clone())));
         Ok(())
+    }
+
+    /// Whether an image is in the storage, or can be had again without running anything.
+    fn is_there(&self, id: &ImageId) -> bool {
+        if self.shared.has_image(id) {
+            return true;
+        }
+        let execution = self.shared.execution;
+        let kept = execution.store.image(id).and_then(|kept| kept.stored().ok());
+        kept.is_some_and(|image| execution.engine.has_layers(&image.diff_ids()))
+    }
+
+    /// An image of the storage, or of the store where only the layers are left.
+    fn read(&self, id: &ImageId) -> Result<StoredImage, Ended> {
+        let execution = self.shared.execution;
+        if !self.shared.has_image(id) {
+            if let Some(image) = execution.store.image(id).and_then(|kept| kept.stored().ok()) {
+                return Ok(image);
+            }
+        }
+        execution.engine.image(id).map_err(|e| self.failure(e))
+    }
+
+    /// Sees to it that a pruned image is in the storage again.
+    fn revive(&self, id: &ImageId) -> Result<(), Ended> {
+        if self.shared.has_image(id) {
+            return Ok(());
+        }
+        match self.shared.execution.store.image(id) {
+            Some(kept) => self.commit(&kept).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn keep(&self, key: &StepKey, entry: &Entry) -> Result<(), Ended> {
@@ -534,13 +571,12 @@ impl<'a> StageWorker<'a> {
         })
     }
 
-    fn call(&mut self, n: usize, step: &PreparedStep, standing: &Standing) -> Result<(ImageId, u64), Ended> {
+    fn call(&mut self, n: usize, step: &PreparedStep, from: Option<&ImageId>) -> Result<(ImageId, u64), Ended> {
         let execution = self.shared.execution;
         let id = (self.index, n);
         let folder = execution.scratch.join(format!("{}-{n}", self.index));
-        let from = self.from(step, standing)?;
         let stages = self.stages_in_front(step)?;
-        let text = self.text(step, from.as_ref(), stages);
+        let text = self.text(step, from, stages);
         self.built.extend_from_slice(&text);
         let prepare = || -> anyhow::Result<StepCall> {
             let empty = folder.join("context");
@@ -571,7 +607,6 @@ impl<'a> StageWorker<'a> {
                 context: if step.uses_context { execution.context.to_owned() } else { empty },
                 ignore_file: execution.ignore_file.clone().filter(|_| step.uses_context),
                 layers: false,
-                quiet: true,
                 names: self.building_names(),
                 build_contexts,
                 build_args: step.build_args.clone(),
@@ -596,7 +631,7 @@ impl<'a> StageWorker<'a> {
                 Ok((image, duration_ms))
             }
             Err(error) => {
-                let swept = execution.engine.sweep(from.as_ref(), since);
+                let swept = execution.engine.sweep(from, since);
                 if let Err(problem) = swept {
                     self.shared.send(Event::Warning(format!("a working container may be left: {problem}")));
                 }
@@ -617,7 +652,7 @@ impl<'a> StageWorker<'a> {
     }
 
     fn building_name(&self) -> String {
-        names::building_name(&self.stage.stage.name, &self.shared.execution.identity)
+        names::building_name(&self.stage.stage.name, &self.shared.execution.build_id)
     }
 
     /// With `--save-stages` an image that has to stay without a name never gets one: buildah has no `untag`.
@@ -634,7 +669,7 @@ impl<'a> StageWorker<'a> {
     fn from(&self, step: &PreparedStep, standing: &Standing) -> Result<Option<ImageId>, Ended> {
         match (&standing.image, &step.workdir) {
             (Some(id), Some(workdir)) => {
-                let image = self.shared.execution.engine.image(id).map_err(|e| self.failure(e))?;
+                let image = self.read(id)?;
                 let composed = tip::in_workdir(&image, workdir).map_err(|e| self.failure(e))?;
                 self.commit(&composed).map(|image| Some(image.id))
             }
@@ -746,28 +781,35 @@ impl<'a> StageWorker<'a> {
         let tip: Arc<StoredImage> = if let (true, Some(ground)) = (self.stage.body.is_empty(), ground) {
             ground.clone()
         } else if let (true, Some(id)) = (self.stage.body.is_empty(), &standing.image) {
-            Arc::new(execution.engine.image(id).map_err(|e| self.failure(e))?)
+            self.revive(id)?;
+            Arc::new(self.read(id)?)
         } else if self.stage.layers {
             self.tip(ground, root.as_ref(), standing)?
         } else {
             let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
-            let image = execution.engine.image(id).map_err(|e| self.failure(e))?;
+            self.revive(id)?;
+            let image = self.read(id)?;
             let image = self.annotated(image, ground.as_deref(), root.as_ref())?;
-            match labels.as_ref().filter(|labels| !carries(&image, labels)) {
+            let image = match labels.as_ref().filter(|labels| !carries(&image, labels)) {
                 Some(labels) => {
                     let relabelled = match image.label(tip::STAGE_NAME) {
                         Some(_) => tip::relabelled(&image, labels),
-                        None => tip::leaf(&image, labels),
+                        None => tip::leaf(&image, labels, None),
                     };
-                    Arc::new(self.commit(&relabelled.map_err(|e| self.failure(e))?)?)
+                    self.commit(&relabelled.map_err(|e| self.failure(e))?)?
                 }
-                None => Arc::new(image),
+                None => image,
+            };
+            if self.must_lose_its_name(&image.id) {
+                let twin = tip::twin(&image, &self.build_comment()).map_err(|e| self.failure(e))?;
+                Arc::new(self.commit(&twin)?)
+            } else {
+                Arc::new(image)
             }
         };
         let leaf: Arc<StoredImage> = match &labels {
             Some(labels) if !carries(&tip, labels) || (self.stage.body.is_empty() && below.is_some()) => {
-                let composed = tip::leaf(&tip, labels).map_err(|e| self.failure(e))?;
-                Arc::new(self.commit(&composed)?)
+                Arc::new(self.leaf(&tip, labels)?)
             }
             _ => tip.clone(),
         };
@@ -796,6 +838,26 @@ impl<'a> StageWorker<'a> {
             root,
             built: std::mem::take(&mut self.built),
         })
+    }
+
+    /// The leaf; with `--save-stages` one that has no name, for buildah has no `untag`.
+    fn leaf(&self, tip: &StoredImage, labels: &[(String, String)]) -> Result<StoredImage, Ended> {
+        let plain = tip::leaf(tip, labels, None).map_err(|e| self.failure(e))?;
+        if !self.must_lose_its_name(&plain.id) {
+            return self.commit(&plain);
+        }
+        let fresh = tip::leaf(tip, labels, Some(&self.build_comment())).map_err(|e| self.failure(e))?;
+        self.commit(&fresh)
+    }
+
+    fn must_lose_its_name(&self, id: &ImageId) -> bool {
+        let execution = self.shared.execution;
+        let named = locked(&self.shared.listing).get(id).is_some_and(|listed| !listed.names.is_empty());
+        named && execution.labelling.save_stages && self.index != execution.target
+    }
+
+    fn build_comment(&self) -> String {
+        format!("stagecache build {}", self.shared.execution.build_id)
     }
 
     /// A squashed stage's image with the annotations of its real base: the engine writes the name that the image in
@@ -842,7 +904,7 @@ impl<'a> StageWorker<'a> {
             return execution.engine.image(&entry.image).map(Arc::new).map_err(|e| self.failure(e));
         }
         let last = match (&standing.image, self.stage.steps.is_empty()) {
-            (Some(id), false) => Some(execution.engine.image(id).map_err(|e| self.failure(e))?),
+            (Some(id), false) => Some(self.read(id)?),
             _ => None,
         };
         let flags =

@@ -253,6 +253,15 @@ impl ComposedImage {
         Ok(Self { id, config, manifest })
     }
 
+    /// An image of a storage, to be committed again when it is gone and its layers are not.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written.
+    pub fn again(image: &StoredImage) -> anyhow::Result<Self> {
+        let manifest = serde_json::to_vec(&image.manifest).context("writing an image manifest")?;
+        Ok(Self { id: image.id.clone(), config: image.raw_config.clone(), manifest })
+    }
+
     /// The image as it will be stored.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub fn slug(stage: &str) -> String {
         }
     }
     let trimmed = slug.trim_end_matches(['.', '_', '-']);
-    if trimmed == stage {
+    if trimmed == stage && !stage.is_empty() {
         return trimmed.to_owned();
     }
     let hash = blake3::hash(stage.as_bytes()).to_hex();
@@ -41,9 +41,19 @@ pub fn leaf_name(stage: &str, tip: &ImageId, labels: &[(String, String)]) -> Str
     format!("{REPOSITORY}/{}:{}", slug(stage), &hasher.finalize().to_hex()[..12])
 }
 
-/// The name that the newest step of a stage has while the stage is being built, and keeps when it fails.
-pub fn building_name(stage: &str, identity: &str) -> String {
-    format!("{REPOSITORY}/{}:building-{}", slug(stage), &identity[..12.min(identity.len())])
+/// The name that the newest step of a stage has while a build works on it, and keeps when the stage fails.
+///
+/// Each build has its own: removing a name that another build has moved to its only step would take that step away.
+pub fn building_name(stage: &str, build_id: &str) -> String {
+    let last = build_id.len().saturating_sub(12);
+    format!("{REPOSITORY}/{}:building-{}", slug(stage), &build_id[last..])
+}
+
+/// Whether the engines take this as the name of an image: what comes before the tag is lower case, and so on.
+pub fn is_valid(name: &str) -> bool {
+    let name = name.strip_prefix("docker://").unwrap_or(name);
+    let grammar = r"^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$";
+    regex::Regex::new(grammar).is_ok_and(|grammar| grammar.is_match(name))
 }
 
 /// A name as the storage has it: `localhost/` and `:latest` made explicit.
@@ -78,6 +88,16 @@ mod tests {
         }
         assert_ne!(slug("Build"), slug("BUILD"));
         assert_ne!(slug("a+b"), slug("a/b"));
+    }
+
+    #[test]
+    fn names_that_the_engines_refuse_are_known_before_anything_runs() {
+        for name in ["app:1", "localhost:5000/me/app:v1.2", "quay.io/a/b", "A.example/x"] {
+            assert!(is_valid(name), "{name}");
+        }
+        for name in ["Not Valid", "App", "a:b:c", "", "a//b", "-a"] {
+            assert!(!is_valid(name), "{name}");
+        }
     }
 
     #[test]

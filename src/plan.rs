@@ -20,7 +20,7 @@ use crate::verdict::{FoundBy, Reason, Verdict};
 pub trait Known {
     /// The step of that key.
     fn entry(&self, key: &StepKey) -> Option<Entry>;
-    /// Whether the storage has the image.
+    /// Whether the storage has the image, or all that it takes to have it again without running anything.
     fn has_image(&self, id: &ImageId) -> bool;
     /// The inputs of the step that stood here last time; behind the last step stands the tail.
     fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<StepInputs>;
@@ -306,8 +306,11 @@ impl Planner<'_> {
                 },
             };
             let request = CopiedRequest { image, sources: foreign.paths.clone() };
-            if let Some(digest) = self.known.copied(&request) {
-                bytes.insert(foreign.source, digest);
+            match self.known.copied(&request) {
+                Some(digest) => drop(bytes.insert(foreign.source, digest)),
+                // Only the stage's tip may have been kept: `execute` reads that.
+                None if matches!(foreign.origin, Origin::Stage(_)) => return None,
+                None => {}
             }
         }
         Some(content_inputs(inputs, parent?, &bytes))

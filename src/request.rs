@@ -261,6 +261,11 @@ impl BuildRequest {
         if flags.bool("stage-labels") == Some(true) && flags.bool("save-stages") == Some(false) {
             bail!("\"--stage-labels\" requires \"--save-stages\"; leave out --save-stages=false");
         }
+        for name in &self.names {
+            if !crate::names::is_valid(name) {
+                bail!("--tag {name:?}: invalid reference format: write a name in lower case, as in registry.example/me/app:1");
+            }
+        }
         for name in ["memory", "memory-swap", "shm-size"] {
             let Some(value) = flags.value(name).and_then(OsStr::to_str) else { continue };
             if !(is_size(value) || (name == "memory-swap" && value == "-1")) {

@@ -280,11 +280,16 @@ pub fn in_workdir(image: &StoredImage, workdir: &str) -> anyhow::Result<Composed
     ComposedImage::new(image, &config, annotations)
 }
 
-/// The leaf: the tip with these labels, as a LABEL instruction would leave it.
+/// The leaf: the tip with these labels, as a LABEL instruction would leave it. A comment in the history makes it
+/// another image than the one without.
 ///
 /// # Errors
 /// When the tip's manifest and config do not fit each other.
-pub fn leaf(tip: &StoredImage, labels: &[(String, String)]) -> anyhow::Result<ComposedImage> {
+pub fn leaf(
+    tip: &StoredImage,
+    labels: &[(String, String)],
+    comment: Option<&str>,
+) -> anyhow::Result<ComposedImage> {
     let mut config = tip.config.clone();
     let created = config.get("created").cloned().unwrap_or_default();
     for section in ["config", "container_config"] {
@@ -305,12 +310,31 @@ pub fn leaf(tip: &StoredImage, labels: &[(String, String)]) -> anyhow::Result<Co
     let text = format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'));
     if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
         if !history.is_empty() {
-            history.push(json!({"created": created, "created_by": text, "empty_layer": true}));
+            let mut entry = json!({"created": created, "created_by": text});
+            if let Some(comment) = comment {
+                entry["comment"] = comment.into();
+            }
+            entry["empty_layer"] = true.into();
+            history.push(entry);
         }
     }
     let annotations =
         tip.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
     ComposedImage::new(tip, &config, annotations)
+}
+
+/// An image that differs from this one in a comment of its last history entry alone.
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn twin(image: &StoredImage, comment: &str) -> anyhow::Result<ComposedImage> {
+    let mut config = image.config.clone();
+    if let Some(entry) = config.get_mut("history").and_then(Value::as_array_mut).and_then(|h| h.last_mut()) {
+        entry["comment"] = comment.into();
+    }
+    let annotations =
+        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(image, &config, annotations)
 }
 
 /// A squashed stage's image with other labels in place of those that were injected when it was built.

@@ -742,7 +742,12 @@ impl Known for StoredKnowledge<'_> {
     }
 
     fn has_image(&self, id: &ImageId) -> bool {
-        self.listing.contains(id)
+        if self.listing.contains(id) {
+            return true;
+        }
+        // Pruned, but its layers may lie below an image that was not.
+        let kept = self.store.image(id).and_then(|kept| kept.stored().ok());
+        kept.is_some_and(|image| self.engine.has_layers(&image.diff_ids()))
     }
 
     fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<StepInputs> {

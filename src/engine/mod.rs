@@ -65,8 +65,6 @@ pub struct StepCall {
     pub ignore_file: Option<PathBuf>,
     /// `--layers`: a commit an instruction; else one layer for all.
     pub layers: bool,
-    /// Leave out the engine's own step lines.
-    pub quiet: bool,
     /// Names for the result.
     pub names: Vec<String>,
     /// `NAME=VALUE` of `--build-context`, in order.
@@ -169,6 +167,9 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When it is not there.
     fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage>;
+
+    /// Whether the storage has these layers on each other, lowest first.
+    fn has_layers(&self, diff_ids: &[String]) -> bool;
 
     /// The image that a name stands for in the storage, short names resolved as the engine does; else what the engine
     /// says of it.

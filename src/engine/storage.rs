@@ -200,6 +200,37 @@ pub fn read(stores: &[ImageStore], id: &ImageId) -> anyhow::Result<StoredImage> 
     Err(anyhow!("image {id} is not in the storage"))
 }
 
+#[derive(Deserialize)]
+struct IndexedLayer {
+    id: String,
+    #[serde(default)]
+    parent: String,
+    #[serde(default, rename = "diff-digest")]
+    diff_digest: String,
+}
+
+/// Whether these layers lie on each other in one of the stores, lowest first.
+pub fn has_layers(stores: &[ImageStore], diff_ids: &[String]) -> bool {
+    stores.iter().any(|store| {
+        let index = store.root.join(format!("{}-layers/layers.json", store.driver));
+        let layers: Vec<IndexedLayer> =
+            fs::read(index).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let mut below: Vec<&str> = vec![""];
+        for diff_id in diff_ids {
+            // The same content can lie on the same layer more than once.
+            below = layers
+                .iter()
+                .filter(|layer| layer.diff_digest == *diff_id && below.contains(&layer.parent.as_str()))
+                .map(|layer| layer.id.as_str())
+                .collect();
+            if below.is_empty() {
+                return false;
+            }
+        }
+        true
+    })
+}
+
 fn read_manifest(folder: &Path) -> io::Result<Vec<u8>> {
     fs::read(folder.join("manifest")).or_else(|error| {
         // Storages that only ever saw the image by digest.

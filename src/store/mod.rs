@@ -6,6 +6,7 @@
 //!     storage.json            which one
 //!     builds/<uuid>.json      records
 //!     entries/<2>/<key>.json  steps: inputs and image
+//!     images/<2>/<id>.json    manifests and configs of step images
 //!     trees/<2>/<digest>.json listings of files, to tell which ones differ
 //!     nearest/<identity>.json the keys of a build identity's stages, last time
 //!     index/                  digests of context files
@@ -17,6 +18,7 @@
 //! decides anything.
 
 mod entries;
+mod images;
 mod lock;
 mod names;
 mod records;
