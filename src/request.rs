@@ -258,6 +258,16 @@ impl BuildRequest {
     }
 
     fn check(&self, flags: &BuildFlags) -> anyhow::Result<()> {
+        // Written when all is done: a folder that is not there has to be known before.
+        let written =
+            [("iidfile", &self.iid_file), ("iidfile-raw", &self.iid_file_raw), ("metadata-file", &self.metadata_file)];
+        for (flag, path) in written {
+            let Some(path) = path else { continue };
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                bail!("--{flag}={}: there is no folder {}", path.display(), folder.display());
+            }
+        }
         if flags.bool("stage-labels") == Some(true) && flags.bool("save-stages") == Some(false) {
             bail!("\"--stage-labels\" requires \"--save-stages\"; leave out --save-stages=false");
         }
