@@ -73,7 +73,7 @@ fn made_image(session: &Session, target: &str) -> anyhow::Result<Value> {
     let records = session.store.records();
     let id = match image(&listing, target) {
         Some(id) => Some(id),
-        None => session.engine.resolve_local(target).ok().flatten(),
+        None => session.engine.resolve_local(target).ok().and_then(Result::ok),
     };
     let matches = |candidate: &ImageId| match &id {
         Some(id) => candidate == id,
