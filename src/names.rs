@@ -22,7 +22,7 @@ pub fn slug(stage: &str) -> String {
         }
     }
     let trimmed = slug.trim_end_matches(['.', '_', '-']);
-    if trimmed == stage {
+    if trimmed == stage && (1..=80).contains(&trimmed.len()) {
         return trimmed.to_owned();
     }
     let hash = blake3::hash(stage.as_bytes()).to_hex();
@@ -62,6 +62,17 @@ pub fn full(name: &str) -> String {
     full
 }
 
+/// Whether a name without a transport in front of it (`docker-archive:...`) is one that an image can have.
+pub fn is_valid(name: &str) -> bool {
+    const REFERENCE: &str = r"(?x)^
+        (?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?
+        [a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*
+        (?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$";
+    static PATTERN: std::sync::LazyLock<Option<regex::Regex>> =
+        std::sync::LazyLock::new(|| regex::Regex::new(REFERENCE).ok());
+    PATTERN.as_ref().is_none_or(|pattern| pattern.is_match(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,13 +82,23 @@ mod tests {
         for (stage, expected) in [("build", "build"), ("a-b.c_d", "a-b.c_d"), ("0", "0")] {
             assert_eq!(slug(stage), expected);
         }
-        for stage in ["Build", "a+b", "a..b", "-a", "a/b", "ä", "", "a--b-", "x_-y", "A".repeat(300).as_str()] {
+        for stage in ["Build", "a+b", "a..b", "-a", "a/b", "ä", "", "a--b-", "x_-y", "A".repeat(300).as_str(), "a".repeat(300).as_str()] {
             let slug = slug(stage);
             let component = regex::Regex::new("^[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*$").unwrap();
             assert!(component.is_match(&slug) && slug.len() < 128 && slug != stage, "{stage} -> {slug}");
         }
         assert_ne!(slug("Build"), slug("BUILD"));
         assert_ne!(slug("a+b"), slug("a/b"));
+    }
+
+    #[test]
+    fn a_name_is_valid_where_the_engines_take_it() {
+        for name in ["app", "app:1", "me/app:1.0_x-y", "localhost:5000/a/b__c", "Quay.io/a", "a--b"] {
+            assert!(is_valid(name), "{name}");
+        }
+        for name in ["Not Valid", "App", "app:", "a//b", "a..b", "-a", "a/B", "app:a:b", ""] {
+            assert!(!is_valid(name), "{name}");
+        }
     }
 
     #[test]

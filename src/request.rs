@@ -258,6 +258,13 @@ impl BuildRequest {
     }
 
     fn check(&self, flags: &BuildFlags) -> anyhow::Result<()> {
+        // A name with a transport (`docker-archive:...`) is the engine's to judge.
+        const TRANSPORTS: &[&str] =
+            &["docker:", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "dir:", "containers-storage:"];
+        let plain = |name: &&String| !TRANSPORTS.iter().any(|transport| name.starts_with(transport));
+        if let Some(name) = self.names.iter().filter(plain).find(|name| !crate::names::is_valid(name)) {
+            bail!("--tag={name}: not a name for an image; write NAME[:TAG] in lower case, like localhost/app:1");
+        }
         // Written when all is done: a folder that is not there has to be known before.
         let written =
             [("iidfile", &self.iid_file), ("iidfile-raw", &self.iid_file_raw), ("metadata-file", &self.metadata_file)];
