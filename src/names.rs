@@ -22,7 +22,7 @@ pub fn slug(stage: &str) -> String {
         }
     }
     let trimmed = slug.trim_end_matches(['.', '_', '-']);
-    if trimmed == stage && !stage.is_empty() {
+    if trimmed == stage && (1..=80).contains(&trimmed.len()) {
         return trimmed.to_owned();
     }
     let hash = blake3::hash(stage.as_bytes()).to_hex();
@@ -49,13 +49,6 @@ pub fn building_name(stage: &str, build_id: &str) -> String {
     format!("{REPOSITORY}/{}:building-{}", slug(stage), &build_id[last..])
 }
 
-/// Whether the engines take this as the name of an image: what comes before the tag is lower case, and so on.
-pub fn is_valid(name: &str) -> bool {
-    let name = name.strip_prefix("docker://").unwrap_or(name);
-    let grammar = r"^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$";
-    regex::Regex::new(grammar).is_ok_and(|grammar| grammar.is_match(name))
-}
-
 /// A name as the storage has it: `localhost/` and `:latest` made explicit.
 pub fn full(name: &str) -> String {
     let name = name.strip_prefix("docker://").unwrap_or(name);
@@ -72,6 +65,17 @@ pub fn full(name: &str) -> String {
     full
 }
 
+/// Whether a name without a transport in front of it (`docker-archive:...`) is one that an image can have.
+pub fn is_valid(name: &str) -> bool {
+    const REFERENCE: &str = r"(?x)^
+        (?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?
+        [a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*
+        (?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$";
+    static PATTERN: std::sync::LazyLock<Option<regex::Regex>> =
+        std::sync::LazyLock::new(|| regex::Regex::new(REFERENCE).ok());
+    PATTERN.as_ref().is_none_or(|pattern| pattern.is_match(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +85,7 @@ mod tests {
         for (stage, expected) in [("build", "build"), ("a-b.c_d", "a-b.c_d"), ("0", "0")] {
             assert_eq!(slug(stage), expected);
         }
-        for stage in ["Build", "a+b", "a..b", "-a", "a/b", "ä", "", "a--b-", "x_-y", "A".repeat(300).as_str()] {
+        for stage in ["Build", "a+b", "a..b", "-a", "a/b", "ä", "", "a--b-", "x_-y", "A".repeat(300).as_str(), "a".repeat(300).as_str()] {
             let slug = slug(stage);
             let component = regex::Regex::new("^[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*$").unwrap();
             assert!(component.is_match(&slug) && slug.len() < 128 && slug != stage, "{stage} -> {slug}");
@@ -91,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_engines_refuse_are_known_before_anything_runs() {
-        for name in ["app:1", "localhost:5000/me/app:v1.2", "quay.io/a/b", "A.example/x"] {
+    fn a_name_is_valid_where_the_engines_take_it() {
+        for name in ["app", "app:1", "me/app:1.0_x-y", "localhost:5000/a/b__c", "Quay.io/a", "a--b"] {
             assert!(is_valid(name), "{name}");
         }
-        for name in ["Not Valid", "App", "a:b:c", "", "a//b", "-a"] {
+        for name in ["Not Valid", "App", "app:", "a//b", "a..b", "-a", "a/B", "app:a:b", ""] {
             assert!(!is_valid(name), "{name}");
         }
     }

@@ -258,13 +258,25 @@ impl BuildRequest {
     }
 
     fn check(&self, flags: &BuildFlags) -> anyhow::Result<()> {
+        // A name with a transport (`docker-archive:...`) is the engine's to judge.
+        const TRANSPORTS: &[&str] =
+            &["docker:", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "dir:", "containers-storage:"];
+        let plain = |name: &&String| !TRANSPORTS.iter().any(|transport| name.starts_with(transport));
+        if let Some(name) = self.names.iter().filter(plain).find(|name| !crate::names::is_valid(name)) {
+            bail!("--tag={name}: not a name for an image; write NAME[:TAG] in lower case, like localhost/app:1");
+        }
+        // Written when all is done: a folder that is not there has to be known before.
+        let written =
+            [("iidfile", &self.iid_file), ("iidfile-raw", &self.iid_file_raw), ("metadata-file", &self.metadata_file)];
+        for (flag, path) in written {
+            let Some(path) = path else { continue };
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                bail!("--{flag}={}: there is no folder {}", path.display(), folder.display());
+            }
+        }
         if flags.bool("stage-labels") == Some(true) && flags.bool("save-stages") == Some(false) {
             bail!("\"--stage-labels\" requires \"--save-stages\"; leave out --save-stages=false");
-        }
-        for name in &self.names {
-            if !crate::names::is_valid(name) {
-                bail!("--tag {name:?}: invalid reference format: write a name in lower case, as in registry.example/me/app:1");
-            }
         }
         for name in ["memory", "memory-swap", "shm-size"] {
             let Some(value) = flags.value(name).and_then(OsStr::to_str) else { continue };

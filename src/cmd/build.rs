@@ -260,14 +260,15 @@ impl<'a> Build<'a> {
         });
         let record = self.session.store.start_record(record)?;
         let executed = self.execute(&progress, &record);
-        let executed = match executed {
-            Ok(executed) => executed,
-            Err(error) => {
-                record.finish(|r| recording::failed(r, &format!("{error:#}"), false))?;
-                return Err(error);
-            }
-        };
-        self.conclude(executed, &progress, &record)
+        let result = executed.and_then(|executed| self.conclude(executed, &progress, &record));
+        if let Err(error) = &result {
+            record.finish(|r| {
+                if r.status == BuildStatus::Running {
+                    recording::failed(r, &format!("{error:#}"), process::interrupted());
+                }
+            })?;
+        }
+        result
     }
 
     /// Build arguments that no ARG of the file takes.

@@ -19,6 +19,17 @@ fn a_failing_run_gives_its_own_exit_code_and_names_stage_line_and_instruction() 
 }
 
 #[test]
+fn what_a_run_prints_is_shown_under_its_stage_and_step() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN echo out; echo err >&2\n");
+        let built = scenario.build(&[]).ok();
+        for line in ["[app 1/1] out\n", "[app 1/1] err\n"] {
+            assert!(built.stderr.contains(line), "{kind:?}: {line:?} is not in:\n{}", built.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_failing_copy_gives_125() {
     for kind in BOTH {
         let scenario = Scenario::on(kind, "FROM docker.io/library/busybox\nCOPY nothing /\n");
@@ -46,7 +57,7 @@ fn a_failing_stage_stops_the_others_and_the_failure_is_the_one_that_is_told() {
 
 #[test]
 fn a_stopped_build_leaves_nothing_half_done_and_keeps_what_was_finished() {
-    let text = "FROM docker.io/library/busybox\nRUN echo done >/done\nRUN echo sleeping; sleep 60\n";
+    let text = "FROM docker.io/library/busybox\nRUN echo done >/done\nRUN echo sleeping >&2; sleep 20\n";
     for kind in BOTH {
         for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
             let scenario = Scenario::on(kind, text);
@@ -56,7 +67,7 @@ fn a_stopped_build_leaves_nothing_half_done_and_keeps_what_was_finished() {
             assert_eq!(stopped.error(), "interrupted", "{kind:?} {signal}");
             assert_eq!(stopped.record["status"], "interrupted");
             scenario.assert_clean();
-            scenario.containerfile(&text.replace("sleep 60", "true"));
+            scenario.containerfile(&text.replace("sleep 20", "true"));
             scenario.build(&[]).expect("0 hm");
         }
     }
@@ -97,7 +108,7 @@ fn a_name_of_a_build_in_progress_goes_when_the_stage_is_done() {
 #[test]
 fn two_builds_of_one_context_at_the_same_time_both_succeed() {
     for kind in BOTH {
-        let text = "FROM docker.io/library/busybox AS a\nRUN echo ready; sleep 1; echo 1 >/1\nFROM a\nRUN echo 2 >/2\n";
+        let text = "FROM docker.io/library/busybox AS a\nRUN echo ready >&2; sleep 1; echo 1 >/1\nFROM a\nRUN echo 2 >/2\n";
         let scenario = Scenario::on(kind, text);
         let first = scenario.start_until(&[], "] ready");
         let second = scenario.build(&[]).ok();
