@@ -13,6 +13,8 @@ use crate::flags;
 const EXAMPLES: &str = "\
 Examples:
   podman-stagecache build -t app .
+  podman-stagecache plan -t app .
+  podman-stagecache explain
   podman-stagecache ls --stages
   podman-stagecache --root /srv/storage ls
 
@@ -27,6 +29,8 @@ pub const BUILD_GROUPS: &[&str] = &["image", "buildx"];
 /// The commands other than `build` and `plan`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Cli {
+    /// Tell why each step of a build ran or did not; between two builds, what differs
+    Explain(ExplainArgs),
     /// List builds, or the images of stages
     #[command(visible_alias = "list")]
     Ls(LsArgs),
@@ -64,6 +68,29 @@ pub struct EngineArgs {
 #[derive(Debug, Clone, Args)]
 pub struct FormatArgs {
     /// `json`, or a Go template such as '{{.engine.name}}'
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Engine and storage.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  podman-stagecache explain
+  podman-stagecache explain latest --format json
+  podman-stagecache explain 77c1a2b3 latest
+
+A build is meant by the first or last digits of its id, or by `latest`.";
+
+/// `explain`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub struct ExplainArgs {
+    /// The build (default: the latest), or two builds to compare
+    #[arg(value_name = "BUILD", num_args = 0..=2, add = completion::builds())]
+    pub builds: Vec<String>,
+    /// `json` for the documented shape
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Engine and storage.
@@ -175,7 +202,8 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .next_help_heading("The engine's own (in front of the command)")
         .args(flags::command::leading_arguments())
-        .subcommand(build_command());
+        .subcommand(build_command())
+        .subcommand(plan_command());
     // clap takes what is said about the enum for what is said about the program.
     Cli::augment_subcommands(program)
         .about("Build multi-stage Containerfiles with buildah or podman, cache every stage, and say why a step ran")
@@ -184,6 +212,23 @@ pub fn command() -> Command {
 
 fn build_command() -> Command {
     completion::of_build(flags::clap_command()).visible_aliases(BUILD_ALIASES.iter().copied())
+}
+
+fn plan_command() -> Command {
+    completion::of_build(flags::clap_command())
+        .name("plan")
+        .about("Tell what a build would run and why; nothing is run")
+        .override_usage("podman-stagecache [ENGINE FLAGS] plan [FLAGS] [CONTEXT]")
+        .after_help(
+            "Examples:\n  podman-stagecache plan -t app .\n  podman-stagecache plan --target builder --format json .\n  \
+             podman-stagecache plan --containerfiles .\n\nTakes every flag of build; --format=oci and --format=docker \
+             mean the image's format, as there.",
+        )
+        .mut_arg("format", |arg| {
+            arg.help("`json` for the plan as JSON; oci or docker: the format of the image")
+                .value_parser(clap::builder::PossibleValuesParser::new(["json", "oci", "docker"]))
+        })
+        .mut_arg("print-containerfiles", |arg| arg.visible_alias("containerfiles"))
 }
 
 #[cfg(test)]

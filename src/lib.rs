@@ -27,6 +27,7 @@ pub mod request;
 pub mod session;
 pub mod source;
 pub mod step;
+pub mod step_text;
 pub mod store;
 pub mod tip;
 pub mod verdict;

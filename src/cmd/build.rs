@@ -31,6 +31,7 @@ use crate::report::progress::{Progress, Style};
 use crate::request::{BuildRequest, KeepStages, stage_version};
 use crate::session::Session;
 use crate::source::{self, ContainerfileSource, ContextSource};
+use crate::step_text::{Labels, containerfiles};
 use crate::store::{Entry, Nearest, RecordFile, StageNearest, Store};
 use crate::tip;
 
@@ -233,6 +234,24 @@ impl<'a> Build<'a> {
         self.prepared.iter().map(|(index, stage)| (stage, &self.plan.stages[index]))
     }
 
+    /// All stages of the file.
+    pub fn graph(&self) -> &StageGraph {
+        &self.graph
+    }
+
+    /// The platform.
+    pub fn platform(&self) -> &Platform {
+        self.platform
+    }
+
+    /// Every stage as it is really built.
+    pub fn containerfiles(&self) -> Vec<u8> {
+        let labelling = self.labelling();
+        let unset = &self.request.tip_flags.unset_labels;
+        let labels = Labels { labelling: &labelling, unset, target: self.graph.target };
+        containerfiles(&self.sources.file, &self.prepared, &self.plan, &labels)
+    }
+
     /// Runs what has to run, and writes down what came of it.
     ///
     /// # Errors
@@ -241,6 +260,9 @@ impl<'a> Build<'a> {
         let progress = self.progress()?;
         for warning in &self.request.warnings {
             progress.warn(warning);
+        }
+        if self.request.print_containerfiles {
+            progress.text(&self.containerfiles());
         }
         if let Some(path) = &self.request.build_id_file {
             fs::write(path, &self.build_id).with_context(|| format!("writing --build-id-file {}", path.display()))?;
@@ -297,7 +319,6 @@ impl<'a> Build<'a> {
             .prefix("stagecache-build-")
             .tempdir()
             .context("making a folder for the build (free some space, or set TMPDIR)")?;
-        let probed = self.session.engine.probed();
         let images = ResolvedImages(self.bases.all().into_iter().collect());
         let resolve = |name: &str| images.get(name);
         let mut step_flags = self.request.step_flags.clone();
@@ -322,14 +343,7 @@ impl<'a> Build<'a> {
             rules: self.sources.rules,
             tip_flags: self.request.tip_flags.clone(),
             target_tip_flags: self.request.target_tip_flags.clone(),
-            labelling: Labelling {
-                stage_labels: self.request.stage_labels,
-                build_id: self.request.build_id_label.then(|| self.build_id.clone()),
-                save_stages: self.request.save_stages,
-                engine_version: stage_version(probed.buildah, &probed.buildah_version),
-                target_is_named: !self.request.names.is_empty(),
-                user_labels: self.request.labels.iter().map(|(key, _)| key.clone()).collect(),
-            },
+            labelling: self.labelling(),
             build_id: self.build_id.clone(),
             identity: self.identity.clone(),
             stdin: self.request.stdin,
@@ -353,6 +367,18 @@ impl<'a> Build<'a> {
             }
         })?;
         Ok(executed)
+    }
+
+    fn labelling(&self) -> Labelling {
+        let probed = self.session.engine.probed();
+        Labelling {
+            stage_labels: self.request.stage_labels,
+            build_id: self.request.build_id_label.then(|| self.build_id.clone()),
+            save_stages: self.request.save_stages,
+            engine_version: stage_version(probed.buildah, &probed.buildah_version),
+            target_is_named: !self.request.names.is_empty(),
+            user_labels: self.request.labels.iter().map(|(key, _)| key.clone()).collect(),
+        }
     }
 
     fn has_platform_flag(&self) -> bool {
