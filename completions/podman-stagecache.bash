@@ -52,6 +52,9 @@ _podman__stagecache() {
             podman__stagecache,plan)
                 cmd="podman__stagecache__subcmd__plan"
                 ;;
+            podman__stagecache,prune)
+                cmd="podman__stagecache__subcmd__prune"
+                ;;
             podman__stagecache,version)
                 cmd="podman__stagecache__subcmd__version"
                 ;;
@@ -82,6 +85,9 @@ _podman__stagecache() {
             podman__stagecache__subcmd__help,plan)
                 cmd="podman__stagecache__subcmd__help__subcmd__plan"
                 ;;
+            podman__stagecache__subcmd__help,prune)
+                cmd="podman__stagecache__subcmd__help__subcmd__prune"
+                ;;
             podman__stagecache__subcmd__help,version)
                 cmd="podman__stagecache__subcmd__help__subcmd__version"
                 ;;
@@ -92,7 +98,7 @@ _podman__stagecache() {
 
     case "${cmd}" in
         podman__stagecache)
-            opts="-c -r -h -V --noout --out --cdi-spec-dir --cgroup-manager --default-mounts-file --hooks-dir --module --network-cmd-path --network-config-dir --runtime --runtime-flag --storage-opt --userns-gid-map --userns-uid-map --config --conmon --connection --cpu-profile --debug --events-backend --identity --imagestore --log-level --max-workers --memory-profile --namespace --registries-conf --registries-conf-dir --remote --root --runroot --short-name-alias-conf --ssh --storage-driver --syslog --tls-ca --tls-cert --tls-key --tmpdir --trace --transient-store --url --volumepath --engine --help --version build bud build-using-dockerfile plan explain ls list inspect completion man version info help"
+            opts="-c -r -h -V --noout --out --cdi-spec-dir --cgroup-manager --default-mounts-file --hooks-dir --module --network-cmd-path --network-config-dir --runtime --runtime-flag --storage-opt --userns-gid-map --userns-uid-map --config --conmon --connection --cpu-profile --debug --events-backend --identity --imagestore --log-level --max-workers --memory-profile --namespace --registries-conf --registries-conf-dir --remote --root --runroot --short-name-alias-conf --ssh --storage-driver --syslog --tls-ca --tls-cert --tls-key --tmpdir --trace --transient-store --url --volumepath --engine --help --version build bud build-using-dockerfile plan explain ls list inspect prune completion man version info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1793,7 +1799,7 @@ _podman__stagecache() {
             return 0
             ;;
         podman__subcmd__stagecache__subcmd__help)
-            opts="build plan explain ls inspect completion man version info help"
+            opts="build plan explain ls inspect prune completion man version info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1919,6 +1925,20 @@ _podman__stagecache() {
             return 0
             ;;
         podman__subcmd__stagecache__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        podman__subcmd__stagecache__subcmd__help__subcmd__prune)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3335,6 +3355,62 @@ _podman__stagecache() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "json oci docker" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        podman__subcmd__stagecache__subcmd__prune)
+            opts="-n -a -h --dry-run --older-than --all --keep-stages --stage --keep-storage --records --format --engine --root --runroot --storage-driver --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-stages)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stage)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-storage)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --engine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --runroot)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --storage-driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

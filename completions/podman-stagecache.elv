@@ -76,6 +76,7 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
             cand ls 'List builds, or the images of stages'
             cand list 'List builds, or the images of stages'
             cand inspect 'Show a build, a stage or a step as JSON'
+            cand prune 'Remove stage images and what is kept of builds'
             cand completion 'Write a shell''s completion script'
             cand man 'Write the man pages into a folder'
             cand version 'Show the versions of this program and of the engine'
@@ -921,6 +922,24 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'podman-stagecache;prune'= {
+            cand --older-than 'Stage images that no build has used for so long: 90m, 24h, 14d, 2w'
+            cand --keep-stages 'All but the last N images of each stage of each build'
+            cand --stage 'Only images of this stage'
+            cand --keep-storage 'The oldest images until the cache is no larger than this: 20GB, 10%'
+            cand --format '`json` for the documented shape'
+            cand --engine 'buildah, podman, or a program at a path'
+            cand --root 'The storage''s folder'
+            cand --runroot 'The folder of the storage''s state'
+            cand --storage-driver 'The storage driver'
+            cand -n 'Say what would go, and remove nothing'
+            cand --dry-run 'Say what would go, and remove nothing'
+            cand -a 'Every stage image'
+            cand --all 'Every stage image'
+            cand --records 'Records of builds too: those older than --older-than, else those that have no image left'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'podman-stagecache;completion'= {
             cand -f 'Write to this file instead of standard output'
             cand --file 'Write to this file instead of standard output'
@@ -957,6 +976,7 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
             cand explain 'Tell why each step of a build ran or did not; between two builds, what differs'
             cand ls 'List builds, or the images of stages'
             cand inspect 'Show a build, a stage or a step as JSON'
+            cand prune 'Remove stage images and what is kept of builds'
             cand completion 'Write a shell''s completion script'
             cand man 'Write the man pages into a folder'
             cand version 'Show the versions of this program and of the engine'
@@ -972,6 +992,8 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
         &'podman-stagecache;help;ls'= {
         }
         &'podman-stagecache;help;inspect'= {
+        }
+        &'podman-stagecache;help;prune'= {
         }
         &'podman-stagecache;help;completion'= {
         }

@@ -93,6 +93,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a 
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "ls" -d 'List builds, or the images of stages'
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "list" -d 'List builds, or the images of stages'
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "inspect" -d 'Show a build, a stage or a step as JSON'
+complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "prune" -d 'Remove stage images and what is kept of builds'
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "completion" -d 'Write a shell\'s completion script'
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "man" -d 'Write the man pages into a folder'
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "version" -d 'Show the versions of this program and of the engine'
@@ -965,6 +966,19 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand insp
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand inspect" -l runroot -d 'The folder of the storage\'s state' -r -f -a "(__fish_complete_directories)"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand inspect" -l storage-driver -d 'The storage driver' -r
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l older-than -d 'Stage images that no build has used for so long: 90m, 24h, 14d, 2w' -r
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l keep-stages -d 'All but the last N images of each stage of each build' -r
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l stage -d 'Only images of this stage' -r
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l keep-storage -d 'The oldest images until the cache is no larger than this: 20GB, 10%' -r
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l format -d '`json` for the documented shape' -r
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l engine -d 'buildah, podman, or a program at a path' -r
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l root -d 'The storage\'s folder' -r -f -a "(__fish_complete_directories)"
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l runroot -d 'The folder of the storage\'s state' -r -f -a "(__fish_complete_directories)"
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l storage-driver -d 'The storage driver' -r
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -s n -l dry-run -d 'Say what would go, and remove nothing'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -s a -l all -d 'Every stage image'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l records -d 'Records of builds too: those older than --older-than, else those that have no image left'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand completion" -s f -l file -d 'Write to this file instead of standard output' -r -F
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand completion" -s h -l help -d 'Print help'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand man" -s h -l help -d 'Print help'
@@ -980,13 +994,14 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand info
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand info" -l runroot -d 'The folder of the storage\'s state' -r -f -a "(__fish_complete_directories)"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand info" -l storage-driver -d 'The storage driver' -r
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand info" -s h -l help -d 'Print help'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "build" -d 'Build an image and one labelled image for every stage'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "plan" -d 'Tell what a build would run and why; nothing is run'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "explain" -d 'Tell why each step of a build ran or did not; between two builds, what differs'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "ls" -d 'List builds, or the images of stages'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "inspect" -d 'Show a build, a stage or a step as JSON'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "completion" -d 'Write a shell\'s completion script'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "man" -d 'Write the man pages into a folder'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "version" -d 'Show the versions of this program and of the engine'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "info" -d 'Show engine, storage and state folder'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect completion man version info help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "build" -d 'Build an image and one labelled image for every stage'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "plan" -d 'Tell what a build would run and why; nothing is run'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "explain" -d 'Tell why each step of a build ran or did not; between two builds, what differs'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "ls" -d 'List builds, or the images of stages'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "inspect" -d 'Show a build, a stage or a step as JSON'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "prune" -d 'Remove stage images and what is kept of builds'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "completion" -d 'Write a shell\'s completion script'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "man" -d 'Write the man pages into a folder'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "version" -d 'Show the versions of this program and of the engine'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "info" -d 'Show engine, storage and state folder'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand help; and not __fish_seen_subcommand_from build plan explain ls inspect prune completion man version info help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -79,6 +79,7 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List builds, or the images of stages')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List builds, or the images of stages')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show a build, a stage or a step as JSON')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove stage images and what is kept of builds')
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Write a shell''s completion script')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the man pages into a folder')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Show the versions of this program and of the engine')
@@ -933,6 +934,25 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'podman-stagecache;prune' {
+            [CompletionResult]::new('--older-than', '--older-than', [CompletionResultType]::ParameterName, 'Stage images that no build has used for so long: 90m, 24h, 14d, 2w')
+            [CompletionResult]::new('--keep-stages', '--keep-stages', [CompletionResultType]::ParameterName, 'All but the last N images of each stage of each build')
+            [CompletionResult]::new('--stage', '--stage', [CompletionResultType]::ParameterName, 'Only images of this stage')
+            [CompletionResult]::new('--keep-storage', '--keep-storage', [CompletionResultType]::ParameterName, 'The oldest images until the cache is no larger than this: 20GB, 10%')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, '`json` for the documented shape')
+            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'buildah, podman, or a program at a path')
+            [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'The storage''s folder')
+            [CompletionResult]::new('--runroot', '--runroot', [CompletionResultType]::ParameterName, 'The folder of the storage''s state')
+            [CompletionResult]::new('--storage-driver', '--storage-driver', [CompletionResultType]::ParameterName, 'The storage driver')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Say what would go, and remove nothing')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would go, and remove nothing')
+            [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Every stage image')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Every stage image')
+            [CompletionResult]::new('--records', '--records', [CompletionResultType]::ParameterName, 'Records of builds too: those older than --older-than, else those that have no image left')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'podman-stagecache;completion' {
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Write to this file instead of standard output')
             [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'Write to this file instead of standard output')
@@ -973,6 +993,7 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Tell why each step of a build ran or did not; between two builds, what differs')
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List builds, or the images of stages')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show a build, a stage or a step as JSON')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove stage images and what is kept of builds')
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Write a shell''s completion script')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Write the man pages into a folder')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Show the versions of this program and of the engine')
@@ -993,6 +1014,9 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             break
         }
         'podman-stagecache;help;inspect' {
+            break
+        }
+        'podman-stagecache;help;prune' {
             break
         }
         'podman-stagecache;help;completion' {

@@ -36,6 +36,8 @@ pub enum Cli {
     Ls(LsArgs),
     /// Show a build, a stage or a step as JSON
     Inspect(InspectArgs),
+    /// Remove stage images and what is kept of builds
+    Prune(PruneArgs),
     /// Write a shell's completion script
     Completion(CompletionArgs),
     /// Write the man pages into a folder
@@ -162,6 +164,49 @@ pub struct InspectArgs {
     pub targets: Vec<String>,
     /// A Go template such as '{{.status}}'; `json` for JSON without line breaks
     #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Engine and storage.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+const PRUNE_EXAMPLES: &str = "\
+Examples:
+  podman-stagecache prune --dry-run
+  podman-stagecache prune --older-than 14d
+  podman-stagecache prune --keep-stages 1 --stage builder
+  podman-stagecache prune --all --records
+
+Without a choice, what goes is what no build can use any more: images that nothing kept stands on, and files \
+about images that are gone. An image with a name of yours is never removed.";
+
+/// `prune`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = PRUNE_EXAMPLES)]
+pub struct PruneArgs {
+    /// Say what would go, and remove nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Stage images that no build has used for so long: 90m, 24h, 14d, 2w
+    #[arg(long, value_name = "DURATION")]
+    pub older_than: Option<String>,
+    /// Every stage image
+    #[arg(short, long)]
+    pub all: bool,
+    /// All but the last N images of each stage of each build
+    #[arg(long, value_name = "N")]
+    pub keep_stages: Option<usize>,
+    /// Only images of this stage
+    #[arg(long, value_name = "STAGE", add = completion::stages())]
+    pub stage: Vec<String>,
+    /// The oldest images until the cache is no larger than this: 20GB, 10%
+    #[arg(long, value_name = "SIZE")]
+    pub keep_storage: Option<String>,
+    /// Records of builds too: those older than --older-than, else those that have no image left
+    #[arg(long)]
+    pub records: bool,
+    /// `json` for the documented shape
+    #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Engine and storage.
     #[command(flatten)]

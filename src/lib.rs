@@ -30,4 +30,5 @@ pub mod step;
 pub mod step_text;
 pub mod store;
 pub mod tip;
+pub mod upkeep;
 pub mod verdict;

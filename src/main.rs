@@ -97,6 +97,7 @@ fn other(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
         Cli::Ls(args) => cmd::ls::run(leading, &args),
         Cli::Inspect(args) => cmd::inspect::run(leading, &args),
         Cli::Explain(args) => cmd::explain::run(leading, &args),
+        Cli::Prune(args) => cmd::prune::run(leading, &args),
         Cli::Completion(args) => cmd::completion::run(&args),
         Cli::Man(args) => cmd::man::run(&args),
         Cli::Version(args) => cmd::info::version(leading, &args),

@@ -34,6 +34,7 @@ use crate::source::{self, ContainerfileSource, ContextSource};
 use crate::step_text::{Labels, containerfiles};
 use crate::store::{Entry, Nearest, RecordFile, StageNearest, Store};
 use crate::tip;
+use crate::upkeep;
 
 /// Builds; the result is the process's exit code.
 ///
@@ -44,12 +45,35 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     let request = BuildRequest::new(&flags, session.engine.probed())?;
     process::watch_signals().context("listening for signals")?;
     let mut results = Vec::new();
+    // Nothing is pruned from under a build.
+    let lock = session.store.lock_shared(upkeep::LOCK)?;
     let sources = Sources::open(&request, &session)?;
     for platform in &request.platforms {
         let build = Build::new(&session, &request, &sources, platform)?;
         results.push(build.run()?);
     }
-    finish(&session, &request, &results)
+    finish(&session, &request, &results)?;
+    drop(lock);
+    keep_small(&session, &request, &results)
+}
+
+/// Holds the cache below its bound, where something was built.
+fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]) -> anyhow::Result<()> {
+    let stages = || results.iter().flat_map(|result| &result.record.stages);
+    if !stages().any(|stage| stage.status == StageStatus::Built) {
+        return Ok(());
+    }
+    let own: Vec<String> = stages().filter_map(|stage| stage.image_name.clone()).collect();
+    match upkeep::enforce(&session.engine, &session.store, request.keep_storage, &own) {
+        // The build is done and its image is there: what is too much is removed another time.
+        Err(error) => eprintln!("warning: the cache is not kept small: {error:#}"),
+        Ok(Some(removal)) if !request.quiet => {
+            let freed = crate::report::table::bytes(removal.bytes);
+            eprintln!("removed {} stage images, {freed}, to keep the cache small (--keep-storage)", removal.names.len());
+        }
+        Ok(_) => {}
+    }
+    Ok(())
 }
 
 /// Reads the command line for the engine that it asks for.
@@ -408,12 +432,11 @@ impl<'a> Build<'a> {
         if !executed.leftover_names.is_empty() {
             engine.remove(&executed.leftover_names)?;
         }
-        let mut kept: Vec<(String, String)> = executed
-            .stages
-            .iter()
-            .filter_map(|(index, outcome)| Some((self.graph.stages[*index].name.clone(), outcome.name.clone()?)))
-            .collect();
-        kept.extend(parked);
+        // What is parked is older than what this build made: the last of a list are kept longest.
+        let mut kept = parked;
+        kept.extend(executed.stages.iter().filter_map(|(index, outcome)| {
+            Some((self.graph.stages[*index].name.clone(), outcome.name.clone()?))
+        }));
         if self.request.save_stages {
             kept.extend(self.park_unnamed(&executed)?);
         }

@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod ls;
 pub mod man;
 pub mod plan;
+pub mod prune;
 
 use std::ffi::OsString;
 
