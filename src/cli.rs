@@ -13,6 +13,8 @@ use crate::flags;
 const EXAMPLES: &str = "\
 Examples:
   podman-stagecache build -t app .
+  podman-stagecache plan -t app .
+  podman-stagecache explain
   podman-stagecache ls --stages
   podman-stagecache --root /srv/storage ls
 
@@ -27,11 +29,15 @@ pub const BUILD_GROUPS: &[&str] = &["image", "buildx"];
 /// The commands other than `build` and `plan`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Cli {
+    /// Tell why each step of a build ran or did not; between two builds, what differs
+    Explain(ExplainArgs),
     /// List builds, or the images of stages
     #[command(visible_alias = "list")]
     Ls(LsArgs),
     /// Show a build, a stage or a step as JSON
     Inspect(InspectArgs),
+    /// Remove stage images and what is kept of builds
+    Prune(PruneArgs),
     /// Write a shell's completion script
     Completion(CompletionArgs),
     /// Write the man pages into a folder
@@ -64,6 +70,29 @@ pub struct EngineArgs {
 #[derive(Debug, Clone, Args)]
 pub struct FormatArgs {
     /// `json`, or a Go template such as '{{.engine.name}}'
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Engine and storage.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  podman-stagecache explain
+  podman-stagecache explain latest --format json
+  podman-stagecache explain 77c1a2b3 latest
+
+A build is meant by the first or last digits of its id, or by `latest`.";
+
+/// `explain`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub struct ExplainArgs {
+    /// The build (default: the latest), or two builds to compare
+    #[arg(value_name = "BUILD", num_args = 0..=2, add = completion::builds())]
+    pub builds: Vec<String>,
+    /// `json` for the documented shape
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Engine and storage.
@@ -141,6 +170,49 @@ pub struct InspectArgs {
     pub engine: EngineArgs,
 }
 
+const PRUNE_EXAMPLES: &str = "\
+Examples:
+  podman-stagecache prune --dry-run
+  podman-stagecache prune --older-than 14d
+  podman-stagecache prune --keep-stages 1 --stage builder
+  podman-stagecache prune --all --records
+
+Without a choice, what goes is what no build can use any more: images that nothing kept stands on, and files \
+about images that are gone. An image with a name of yours is never removed.";
+
+/// `prune`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = PRUNE_EXAMPLES)]
+pub struct PruneArgs {
+    /// Say what would go, and remove nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Stage images that no build has used for so long: 90m, 24h, 14d, 2w
+    #[arg(long, value_name = "DURATION")]
+    pub older_than: Option<String>,
+    /// Every stage image
+    #[arg(short, long)]
+    pub all: bool,
+    /// All but the last N images of each stage of each build
+    #[arg(long, value_name = "N")]
+    pub keep_stages: Option<usize>,
+    /// Only images of this stage
+    #[arg(long, value_name = "STAGE", add = completion::stages())]
+    pub stage: Vec<String>,
+    /// The oldest images until the cache is no larger than this: 20GB, 10%
+    #[arg(long, value_name = "SIZE")]
+    pub keep_storage: Option<String>,
+    /// Records of builds too: those older than --older-than, else those that have no image left
+    #[arg(long)]
+    pub records: bool,
+    /// `json` for the documented shape
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Engine and storage.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
 /// `completion`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -175,7 +247,8 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .next_help_heading("The engine's own (in front of the command)")
         .args(flags::command::leading_arguments())
-        .subcommand(build_command());
+        .subcommand(build_command())
+        .subcommand(plan_command());
     // clap takes what is said about the enum for what is said about the program.
     Cli::augment_subcommands(program)
         .about("Build multi-stage Containerfiles with buildah or podman, cache every stage, and say why a step ran")
@@ -184,6 +257,23 @@ pub fn command() -> Command {
 
 fn build_command() -> Command {
     completion::of_build(flags::clap_command()).visible_aliases(BUILD_ALIASES.iter().copied())
+}
+
+fn plan_command() -> Command {
+    completion::of_build(flags::clap_command())
+        .name("plan")
+        .about("Tell what a build would run and why; nothing is run")
+        .override_usage("podman-stagecache [ENGINE FLAGS] plan [FLAGS] [CONTEXT]")
+        .after_help(
+            "Examples:\n  podman-stagecache plan -t app .\n  podman-stagecache plan --target builder --format json .\n  \
+             podman-stagecache plan --containerfiles .\n\nTakes every flag of build; --format=oci and --format=docker \
+             mean the image's format, as there.",
+        )
+        .mut_arg("format", |arg| {
+            arg.help("`json` for the plan as JSON; oci or docker: the format of the image")
+                .value_parser(clap::builder::PossibleValuesParser::new(["json", "oci", "docker"]))
+        })
+        .mut_arg("print-containerfiles", |arg| arg.visible_alias("containerfiles"))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use nix::sys::signal::Signal;
 
 use crate::bases::BaseImage;
-use crate::containerfile::{Containerfile, Keyword, Rules};
+use crate::containerfile::{Containerfile, Rules};
 use crate::engine::{CopiedRequest, Engine, EngineError, ListedImage, Listing, StepCall};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
@@ -28,11 +28,12 @@ use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
 use crate::names;
 use crate::plan::{Plan, StepPlan, content_inputs};
-use crate::prepare::{Place, PreparedStage, PreparedStep};
+use crate::prepare::{PreparedStage, PreparedStep};
 use crate::process;
-use crate::render::{StepInstruction, StepText, label_instruction};
+use crate::render::label_instruction;
+use crate::step_text::{Labels, step_text};
 use crate::store::{Entry, Store};
-use crate::tip::{self, Ground, StageLabels, TipFlags};
+use crate::tip::{self, Ground, TipFlags};
 use crate::verdict::{FoundBy, Verdict};
 
 /// How stages are labelled and named.
@@ -688,80 +689,23 @@ impl<'a> StageWorker<'a> {
     }
 
     fn text(&self, step: &PreparedStep, from: Option<&ImageId>, stages: Vec<(String, String)>) -> Vec<u8> {
-        let file = self.shared.execution.file;
         let from = from.map_or("scratch", ImageId::as_str);
-        let brings_workdir = step.workdir.is_some() && from != "scratch";
-        let labels = self.stage_labels();
-        let label = labels
-            .filter(|_| !self.stage.layers)
-            .map(|labels| label_instruction(&labels, file.escape))
-            .filter(|_| !step.items.is_empty());
-        // In squashed mode the engine fires the base's triggers itself.
-        let own = |item: &&usize| self.stage.layers || self.stage.body[**item].place != Place::Trigger;
-        StepText {
-            from,
-            stages,
-            escape: file.escape,
-            newline: file.newline(),
-            label: label.as_deref(),
-            args: step.args.clone(),
-            shell: step.shell.as_deref(),
-            instructions: step
-                .items
-                .iter()
-                .filter(own)
-                .filter(|item| {
-                    !(brings_workdir && self.stage.body[**item].instruction.keyword == Keyword::Workdir)
-                })
-                .map(|&item| {
-                    let item = &self.stage.body[item];
-                    StepInstruction {
-                        text: item.text.as_slice().into(),
-                        renames: step.renames.clone(),
-                        has_heredoc: !item.instruction.heredocs.is_empty(),
-                    }
-                })
-                .collect(),
-        }
-        .render()
+        step_text(self.shared.execution.file, self.stage, step, from, stages, self.stage_labels().as_deref())
     }
 
     /// The labels that the stage's image gets; nothing with `--stage-labels=false`.
     fn stage_labels(&self) -> Option<Vec<(String, String)>> {
         let execution = self.shared.execution;
-        let labelling = &execution.labelling;
-        if !labelling.stage_labels {
-            return None;
-        }
-        let is_target = self.index == execution.target;
         let base = match self.stage.stage.base {
-            Origin::Stage(index) => self.shared.outcome(index).ok()?.leaf.as_str().to_owned(),
-            Origin::Scratch => "scratch".to_owned(),
-            _ => match &self.stage.stage.base {
-                // `--build-context NAME=container-image://REF` gives REF, as upstream.
-                Origin::Image(image) => image.clone(),
-                _ => self.stage.stage.base_expanded.clone(),
-            },
+            Origin::Stage(index) => Some(self.shared.outcome(index).ok()?.leaf.clone()),
+            _ => None,
         };
-        let mut set_by_user: Vec<String> = Vec::new();
-        for (number, item) in self.stage.body.iter().enumerate() {
-            if item.instruction.keyword == Keyword::Label {
-                let words = self.stage.scopes[number].expanded(&item.instruction).map(|e| e.words).unwrap_or_default();
-                set_by_user.extend(words.chunks(2).filter_map(|pair| pair.first().cloned()));
-            }
-        }
-        if is_target {
-            set_by_user.extend(labelling.user_labels.iter().cloned());
-        }
-        set_by_user.extend(execution.tip_flags.unset_labels.iter().cloned());
-        let labels = StageLabels {
-            name: self.stage.stage.name.clone(),
-            base,
-            engine_version: (!is_target).then(|| labelling.engine_version.clone()),
-            build_id: labelling.build_id.clone(),
-            key: execution.plan.stages[&self.index].key.as_str().to_owned(),
+        let labels = Labels {
+            labelling: &execution.labelling,
+            unset: &execution.tip_flags.unset_labels,
+            target: execution.target,
         };
-        Some(labels.pairs(&set_by_user))
+        labels.of(self.stage, &execution.plan.stages[&self.index], base.as_ref().map(ImageId::as_str))
     }
 
     /// Tip, leaf and names.

@@ -27,6 +27,8 @@ pub mod request;
 pub mod session;
 pub mod source;
 pub mod step;
+pub mod step_text;
 pub mod store;
 pub mod tip;
+pub mod upkeep;
 pub mod verdict;

@@ -50,6 +50,8 @@ fn run(args: &[OsString]) -> anyhow::Result<()> {
             Some((word, behind)) if word == "build" => build(leading, behind),
             _ => anyhow::bail!("`{name}` has one command here: {name} build; {}", commands()),
         },
+        "plan" if asks_for_help(behind) => help_of("plan"),
+        "plan" => cmd::plan::run(leading, behind),
         _ => other(leading, rest),
     }
 }
@@ -94,6 +96,8 @@ fn other(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     match Cli::from_arg_matches(&matches)? {
         Cli::Ls(args) => cmd::ls::run(leading, &args),
         Cli::Inspect(args) => cmd::inspect::run(leading, &args),
+        Cli::Explain(args) => cmd::explain::run(leading, &args),
+        Cli::Prune(args) => cmd::prune::run(leading, &args),
         Cli::Completion(args) => cmd::completion::run(&args),
         Cli::Man(args) => cmd::man::run(&args),
         Cli::Version(args) => cmd::info::version(leading, &args),

@@ -268,3 +268,6 @@ pub struct InputRecord {
     /// What is known of the content.
     pub digest: Option<String>,
 }
+
+#[cfg(test)]
+mod schema_tests;

@@ -12,6 +12,7 @@ use crate::flags::values::{self, BuildContext, Environment};
 use crate::flags::{BuildFlags, Platform, PullPolicy, Role, platform, pull_policy};
 use crate::image::ImageFormat;
 use crate::tip::TipFlags;
+use crate::upkeep::Bound;
 
 /// How many of a stage's images are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +118,8 @@ pub struct BuildRequest {
     pub cache_id: Option<String>,
     /// `--keep-stages`.
     pub keep_stages: KeepStages,
+    /// `--keep-storage`.
+    pub keep_storage: Bound,
     /// `--print-containerfiles`.
     pub print_containerfiles: bool,
     /// Things to say before the build.
@@ -250,6 +253,7 @@ impl BuildRequest {
             metadata_file: path("metadata-file"),
             cache_id: text("cache-id"),
             keep_stages: keep_stages(text("keep-stages").as_deref())?,
+            keep_storage: text("keep-storage").as_deref().map(Bound::parse).transpose()?.unwrap_or_default(),
             print_containerfiles: flags.bool("print-containerfiles").unwrap_or(false),
             warnings,
         };

@@ -31,8 +31,10 @@ use crate::report::progress::{Progress, Style};
 use crate::request::{BuildRequest, KeepStages, stage_version};
 use crate::session::Session;
 use crate::source::{self, ContainerfileSource, ContextSource};
+use crate::step_text::{Labels, containerfiles};
 use crate::store::{Entry, Nearest, RecordFile, StageNearest, Store};
 use crate::tip;
+use crate::upkeep;
 
 /// Builds; the result is the process's exit code.
 ///
@@ -43,12 +45,35 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     let request = BuildRequest::new(&flags, session.engine.probed())?;
     process::watch_signals().context("listening for signals")?;
     let mut results = Vec::new();
+    // Nothing is pruned from under a build.
+    let lock = session.store.lock_shared(upkeep::LOCK)?;
     let sources = Sources::open(&request, &session)?;
     for platform in &request.platforms {
         let build = Build::new(&session, &request, &sources, platform)?;
         results.push(build.run()?);
     }
-    finish(&session, &request, &results)
+    finish(&session, &request, &results)?;
+    drop(lock);
+    keep_small(&session, &request, &results)
+}
+
+/// Holds the cache below its bound, where something was built.
+fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]) -> anyhow::Result<()> {
+    let stages = || results.iter().flat_map(|result| &result.record.stages);
+    if !stages().any(|stage| stage.status == StageStatus::Built) {
+        return Ok(());
+    }
+    let own: Vec<String> = stages().filter_map(|stage| stage.image_name.clone()).collect();
+    match upkeep::enforce(&session.engine, &session.store, request.keep_storage, &own) {
+        // The build is done and its image is there: what is too much is removed another time.
+        Err(error) => eprintln!("warning: the cache is not kept small: {error:#}"),
+        Ok(Some(removal)) if !request.quiet => {
+            let freed = crate::report::table::bytes(removal.bytes);
+            eprintln!("removed {} stage images, {freed}, to keep the cache small (--keep-storage)", removal.names.len());
+        }
+        Ok(_) => {}
+    }
+    Ok(())
 }
 
 /// Reads the command line for the engine that it asks for.
@@ -233,6 +258,24 @@ impl<'a> Build<'a> {
         self.prepared.iter().map(|(index, stage)| (stage, &self.plan.stages[index]))
     }
 
+    /// All stages of the file.
+    pub fn graph(&self) -> &StageGraph {
+        &self.graph
+    }
+
+    /// The platform.
+    pub fn platform(&self) -> &Platform {
+        self.platform
+    }
+
+    /// Every stage as it is really built.
+    pub fn containerfiles(&self) -> Vec<u8> {
+        let labelling = self.labelling();
+        let unset = &self.request.tip_flags.unset_labels;
+        let labels = Labels { labelling: &labelling, unset, target: self.graph.target };
+        containerfiles(&self.sources.file, &self.prepared, &self.plan, &labels)
+    }
+
     /// Runs what has to run, and writes down what came of it.
     ///
     /// # Errors
@@ -241,6 +284,9 @@ impl<'a> Build<'a> {
         let progress = self.progress()?;
         for warning in self.request.warnings.iter().chain(&self.not_consumed()) {
             progress.warn(warning);
+        }
+        if self.request.print_containerfiles {
+            progress.text(&self.containerfiles());
         }
         if let Some(path) = &self.request.build_id_file {
             fs::write(path, &self.build_id).with_context(|| format!("writing --build-id-file {}", path.display()))?;
@@ -316,7 +362,6 @@ impl<'a> Build<'a> {
             .prefix("stagecache-build-")
             .tempdir()
             .context("making a folder for the build (free some space, or set TMPDIR)")?;
-        let probed = self.session.engine.probed();
         let images = ResolvedImages(self.bases.all().into_iter().collect());
         let resolve = |name: &str| images.get(name);
         let mut step_flags = self.request.step_flags.clone();
@@ -341,16 +386,8 @@ impl<'a> Build<'a> {
             rules: self.sources.rules,
             tip_flags: self.request.tip_flags.clone(),
             target_tip_flags: self.request.target_tip_flags.clone(),
-            labelling: Labelling {
-                stage_labels: self.request.stage_labels,
-                build_id: self.request.build_id_label.then(|| self.build_id.clone()),
-                save_stages: self.request.save_stages,
-                engine_version: stage_version(probed.buildah, &probed.buildah_version),
-                target_is_named: !self.request.names.is_empty(),
-                user_labels: self.request.labels.iter().map(|(key, _)| key.clone()).collect(),
-            },
+            labelling: self.labelling(),
             build_id: self.build_id.clone(),
-            identity: self.identity.clone(),
             stdin: self.request.stdin,
             scratch: scratch.path(),
         };
@@ -372,6 +409,18 @@ impl<'a> Build<'a> {
             }
         })?;
         Ok(executed)
+    }
+
+    fn labelling(&self) -> Labelling {
+        let probed = self.session.engine.probed();
+        Labelling {
+            stage_labels: self.request.stage_labels,
+            build_id: self.request.build_id_label.then(|| self.build_id.clone()),
+            save_stages: self.request.save_stages,
+            engine_version: stage_version(probed.buildah, &probed.buildah_version),
+            target_is_named: !self.request.names.is_empty(),
+            user_labels: self.request.labels.iter().map(|(key, _)| key.clone()).collect(),
+        }
     }
 
     fn has_platform_flag(&self) -> bool {
@@ -401,12 +450,11 @@ impl<'a> Build<'a> {
         if !executed.leftover_names.is_empty() {
             engine.remove(&executed.leftover_names)?;
         }
-        let mut kept: Vec<(String, String)> = executed
-            .stages
-            .iter()
-            .filter_map(|(index, outcome)| Some((self.graph.stages[*index].name.clone(), outcome.name.clone()?)))
-            .collect();
-        kept.extend(parked);
+        // What is parked is older than what this build made: the last of a list are kept longest.
+        let mut kept = parked;
+        kept.extend(executed.stages.iter().filter_map(|(index, outcome)| {
+            Some((self.graph.stages[*index].name.clone(), outcome.name.clone()?))
+        }));
         if self.request.save_stages {
             kept.extend(self.park_unnamed(&executed)?);
         }

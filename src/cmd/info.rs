@@ -10,8 +10,10 @@ use crate::engine::{Engine, Probed};
 use crate::flags::Leading;
 use crate::key;
 use crate::record;
+use crate::report::table::bytes;
 use crate::report::{print, print_json};
 use crate::store::state_folder;
+use crate::upkeep;
 
 /// What `version --format` has.
 #[derive(Debug, Serialize)]
@@ -85,6 +87,7 @@ pub fn info(leading: Leading, args: &FormatArgs) -> anyhow::Result<()> {
     names.dedup();
     let state = state_folder().context("finding the state folder")?;
     let additional: Vec<String> = probed.additional.iter().map(|path| path.display().to_string()).collect();
+    let held = upkeep::usage(&listing, &session.engine.layers()?);
     let (builds, steps) = (store.build_ids().len(), store.entries().len());
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -102,6 +105,7 @@ pub fn info(leading: Leading, args: &FormatArgs) -> anyhow::Result<()> {
             "builds": builds,
             "steps": steps,
             "stage_images": names.len(),
+            "bytes": held,
         },
     });
     let lines = || {
@@ -118,7 +122,7 @@ pub fn info(leading: Leading, args: &FormatArgs) -> anyhow::Result<()> {
         }
         lines.extend([
             ("images", listing.iter().count().to_string()),
-            ("stage images", names.len().to_string()),
+            ("stage images", format!("{} ({} of their own)", names.len(), bytes(held))),
             ("builds", builds.to_string()),
             ("steps", steps.to_string()),
             ("state", store.root().display().to_string()),

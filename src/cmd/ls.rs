@@ -16,6 +16,7 @@ use crate::report::filter::{Filters, meant, names_image, time};
 use crate::report::table::{ago, bytes, duration, one_line, table};
 use crate::report::{print, print_json};
 use crate::session::Session;
+use crate::upkeep::alive;
 
 const FILTERS: &[&str] = &["status", "stage", "name", "label", "since", "before"];
 
@@ -159,16 +160,10 @@ impl Row for BuildRow {
 
 /// The word for how a build stands; one whose process is gone without a word is `lost`.
 fn status(record: &BuildRecord) -> &'static str {
-    if record.status == BuildStatus::Running && !runs(record.pid) {
+    if record.status == BuildStatus::Running && !alive(record.pid) {
         return "lost";
     }
     record.status.word()
-}
-
-fn runs(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else { return false };
-    // Signal 0 asks; "not permitted" means that it is there.
-    !matches!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None), Err(nix::errno::Errno::ESRCH))
 }
 
 /// Names as they were given to the image, else as they were asked for.

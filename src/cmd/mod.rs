@@ -1,11 +1,15 @@
 //! One file a command: reads what it needs, has it drawn, and leaves every rule to the modules below.
 
 pub mod build;
+mod compare;
 pub mod completion;
+pub mod explain;
 pub mod info;
 pub mod inspect;
 pub mod ls;
 pub mod man;
+pub mod plan;
+pub mod prune;
 
 use std::ffi::OsString;
 

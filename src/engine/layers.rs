@@ -26,6 +26,13 @@ pub struct Layers {
 }
 
 impl Layers {
+    /// Layers by id, with what each stands on and its size.
+    pub fn of(layers: &[(&str, &str, u64)]) -> Self {
+        let layers =
+            layers.iter().map(|&(id, parent, bytes)| (id.into(), Layer { parent: parent.into(), bytes }));
+        Self { layers: layers.collect() }
+    }
+
     /// A layer and all that it stands on, the topmost first; nothing for an image without layers.
     pub fn chain<'a>(&'a self, top: &'a str) -> impl Iterator<Item = &'a str> {
         let mut next = Some(top).filter(|id| !id.is_empty());

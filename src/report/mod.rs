@@ -2,6 +2,7 @@
 
 pub mod filter;
 pub mod progress;
+pub mod steps;
 pub mod table;
 pub mod template;
 

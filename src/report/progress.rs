@@ -8,7 +8,6 @@ use crate::event::Event;
 use crate::prepare::PreparedStage;
 use crate::process::OutputLine;
 use crate::report::table::{duration, one_line};
-use crate::verdict::Verdict;
 
 /// How much is shown, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +80,11 @@ impl Progress {
         if self.style == Style::Plain {
             self.line(text);
         }
+    }
+
+    /// A text that was asked for, whatever the style.
+    pub fn text(&self, text: &[u8]) {
+        self.line(String::from_utf8_lossy(text).trim_end());
     }
 
     /// A warning.
@@ -170,10 +174,5 @@ impl Progress {
             Event::Warning(text) => return self.warn(text),
         };
         self.line(&value.to_string());
-    }
-
-    /// The plan, a line a step.
-    pub fn verdict_line(name: &str, step: usize, of: usize, title: &str, verdict: &Verdict) -> String {
-        format!("[{name} {}/{of}] {} {verdict}", step + 1, one_line(title, 60))
     }
 }

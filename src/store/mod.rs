@@ -10,6 +10,7 @@
 //!     trees/<2>/<digest>.json listings of files, to tell which ones differ
 //!     nearest/<identity>.json the keys of a build identity's stages, last time
 //!     index/                  digests of context files
+//!     usage.json              how much the cache holds
 //!     names.json              stage images that are kept by name, by build identity and stage
 //!     locks/                  advisory locks
 //! ```
@@ -31,7 +32,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use entries::{Entry, Nearest, StageNearest};
+pub use entries::{Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
 pub use records::RecordFile;
 

@@ -35,6 +35,11 @@ impl Store {
         Ok(dropped)
     }
 
+    /// Names by build identity and stage (`<identity>/<stage>`), oldest first.
+    pub fn kept(&self) -> BTreeMap<String, Vec<String>> {
+        read_json(&self.names_path()).unwrap_or_default()
+    }
+
     /// All names that are kept.
     pub fn kept_names(&self) -> Vec<String> {
         read_json::<Kept>(&self.names_path()).unwrap_or_default().into_values().flatten().collect()
