@@ -90,6 +90,7 @@ install: release ## program, man pages, completions and profile function into $(
 	install -D -m 755 contrib/bin/docker-stagecache $(DESTDIR)$(DOCKERPLUGINDIR)/docker-stagecache
 	install -D -m 755 contrib/bin/podman $(DESTDIR)$(LIBEXECDIR)/podman
 	ln -sf podman $(DESTDIR)$(LIBEXECDIR)/buildah
+	install -D -m 644 contrib/shell/podman-stagecache.sh $(DESTDIR)$(LIBEXECDIR)/podman-stagecache.sh
 	install -D -m 644 contrib/shell/podman-stagecache.sh $(DESTDIR)$(SYSCONFDIR)/profile.d/podman-stagecache.sh
 	$(foreach page,$(wildcard man/*.1),install -D -m 644 $(page) $(DESTDIR)$(MANDIR)/man1/$(notdir $(page)) &&) true
 	$(foreach file,$(wildcard completions/podman-stagecache.bash),install -D -m 644 $(file) $(DESTDIR)$(BASHDIR)/podman-stagecache &&) true
