@@ -104,15 +104,20 @@ impl<'a> Bases<'a> {
         }
         let transport = name.contains("://") || has_file_transport(name);
         if matches!(self.policy, PullPolicy::Never | PullPolicy::Missing) && !transport {
-            if let Some(id) = self.local(listing, name)? {
-                let found = self.found(listing, id, name, platform);
-                if found.is_ok() || self.policy == PullPolicy::Never {
-                    return found;
+            let said = match self.local(listing, name)? {
+                Ok(id) => {
+                    let found = self.found(listing, id, name, platform);
+                    if found.is_ok() || self.policy == PullPolicy::Never {
+                        return found;
+                    }
+                    String::new()
                 }
-            }
+                Err(said) => said,
+            };
             if self.policy == PullPolicy::Never {
+                let said = if said.is_empty() { said } else { format!(" ({})", said.trim()) };
                 bail!(
-                    "cannot resolve image `{name}`: it is not in the storage at {} and the pull policy is never; \
+                    "cannot resolve image `{name}`: it is not in the storage at {} and the pull policy is never{said}; \
                      pull it first, or leave out --pull=never",
                     self.engine.probed().graph_root.display()
                 );
@@ -131,7 +136,7 @@ impl<'a> Bases<'a> {
             Err(EngineError::Interrupted) => Err(EngineError::Interrupted.into()),
             Err(error) => {
                 if self.policy == PullPolicy::Newer {
-                    if let Some(id) = self.local(listing, name)? {
+                    if let Ok(id) = self.local(listing, name)? {
                         return self.found(listing, id, name, platform);
                     }
                 }
@@ -170,18 +175,18 @@ impl<'a> Bases<'a> {
         Ok(BaseImage { image: Arc::new(image), canonical_name })
     }
 
-    fn local(&self, listing: &Listing, name: &str) -> anyhow::Result<Option<ImageId>> {
+    fn local(&self, listing: &Listing, name: &str) -> anyhow::Result<Result<ImageId, String>> {
         if let Some(full) = full_name(name) {
-            return Ok(listing.named(&full).cloned());
+            return Ok(listing.named(&full).cloned().ok_or_else(String::new));
         }
         let last = storage::repository(name).rsplit('/').next().unwrap_or(name).to_owned();
         let fingerprint = fingerprint(name, &listing.lookalikes(&last));
         let kept = self.store.short_name::<ShortName>(name);
         if let Some(kept) = kept.filter(|k| k.fingerprint == fingerprint && listing.contains(&k.id)) {
-            return Ok(Some(kept.id));
+            return Ok(Ok(kept.id));
         }
         let id = self.engine.resolve_local(name)?;
-        if let Some(id) = &id {
+        if let Ok(id) = &id {
             // Only saves a call next time.
             let _ = self.store.put_short_name(name, &ShortName { fingerprint, id: id.clone() });
         }

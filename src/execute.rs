@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use nix::sys::signal::Signal;
 
 use crate::bases::BaseImage;
-use crate::containerfile::{Containerfile, Rules};
+use crate::containerfile::{Containerfile, Keyword, Rules};
 use crate::engine::{CopiedRequest, Engine, EngineError, ListedImage, Listing, StepCall};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
@@ -230,6 +230,23 @@ impl Drop for CallSlot<'_> {
     }
 }
 
+/// A stage whose thread panics has failed: others must not wait for it.
+struct PanicGuard<'a> {
+    shared: &'a Shared<'a>,
+    index: usize,
+}
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.shared.stop.store(true, Ordering::SeqCst);
+            self.shared.publish(self.index, Slot::Failed);
+            self.shared.freed.notify_all();
+            self.shared.turned.notify_all();
+        }
+    }
+}
+
 /// A step's turn at the locks that it holds alone; over when dropped.
 struct Turn<'a> {
     shared: &'a Shared<'a>,
@@ -275,6 +292,7 @@ impl<'a> Shared<'a> {
     }
 
     fn run_stage(&self, index: usize, stage: &PreparedStage) {
+        let _guard = PanicGuard { shared: self, index };
         let mut worker = StageWorker { shared: self, index, stage, built: Vec::new() };
         match worker.run() {
             Ok(outcome) => self.publish(index, Slot::Done(Arc::new(outcome))),
@@ -520,7 +538,9 @@ impl<'a> StageWorker<'a> {
         let execution = self.shared.execution;
         let id = (self.index, n);
         let folder = execution.scratch.join(format!("{}-{n}", self.index));
-        let text = self.text(step, standing);
+        let from = self.from(step, standing)?;
+        let stages = self.stages_in_front(step)?;
+        let text = self.text(step, from.as_ref(), stages);
         self.built.extend_from_slice(&text);
         let prepare = || -> anyhow::Result<StepCall> {
             let empty = folder.join("context");
@@ -528,7 +548,7 @@ impl<'a> StageWorker<'a> {
             let containerfile = folder.join("Containerfile");
             fs::write(&containerfile, &text).context("writing a step's Containerfile")?;
             let mut build_contexts = Vec::new();
-            for named in &step.named {
+            for named in step.named.iter().filter(|named| !named.as_stage) {
                 let value = match &named.origin {
                     Origin::Named(name) => execution
                         .named_contexts
@@ -576,7 +596,7 @@ impl<'a> StageWorker<'a> {
                 Ok((image, duration_ms))
             }
             Err(error) => {
-                let swept = execution.engine.sweep(standing.image.as_ref(), since);
+                let swept = execution.engine.sweep(from.as_ref(), since);
                 if let Err(problem) = swept {
                     self.shared.send(Event::Warning(format!("a working container may be left: {problem}")));
                 }
@@ -610,9 +630,32 @@ impl<'a> StageWorker<'a> {
         locked(&self.shared.listing).add(id.clone(), image);
     }
 
-    fn text(&self, step: &PreparedStep, standing: &Standing) -> Vec<u8> {
+    /// The image that the step's FROM names.
+    fn from(&self, step: &PreparedStep, standing: &Standing) -> Result<Option<ImageId>, Ended> {
+        match (&standing.image, &step.workdir) {
+            (Some(id), Some(workdir)) => {
+                let image = self.shared.execution.engine.image(id).map_err(|e| self.failure(e))?;
+                let composed = tip::in_workdir(&image, workdir).map_err(|e| self.failure(e))?;
+                self.commit(&composed).map(|image| Some(image.id))
+            }
+            (image, _) => Ok(image.clone()),
+        }
+    }
+
+    fn stages_in_front(&self, step: &PreparedStep) -> Result<Vec<(String, String)>, Ended> {
+        let mut stages = Vec::new();
+        for named in step.named.iter().filter(|named| named.as_stage) {
+            if let Some(image) = self.image_of(&named.origin)? {
+                stages.push((named.context.clone(), image.to_string()));
+            }
+        }
+        Ok(stages)
+    }
+
+    fn text(&self, step: &PreparedStep, from: Option<&ImageId>, stages: Vec<(String, String)>) -> Vec<u8> {
         let file = self.shared.execution.file;
-        let from = standing.image.as_ref().map_or("scratch", ImageId::as_str);
+        let from = from.map_or("scratch", ImageId::as_str);
+        let brings_workdir = step.workdir.is_some() && from != "scratch";
         let labels = self.stage_labels();
         let label = labels
             .filter(|_| !self.stage.layers)
@@ -622,6 +665,7 @@ impl<'a> StageWorker<'a> {
         let own = |item: &&usize| self.stage.layers || self.stage.body[**item].place != Place::Trigger;
         StepText {
             from,
+            stages,
             escape: file.escape,
             newline: file.newline(),
             label: label.as_deref(),
@@ -631,6 +675,9 @@ impl<'a> StageWorker<'a> {
                 .items
                 .iter()
                 .filter(own)
+                .filter(|item| {
+                    !(brings_workdir && self.stage.body[**item].instruction.keyword == Keyword::Workdir)
+                })
                 .map(|&item| {
                     let item = &self.stage.body[item];
                     StepInstruction {
@@ -663,7 +710,7 @@ impl<'a> StageWorker<'a> {
         };
         let mut set_by_user: Vec<String> = Vec::new();
         for (number, item) in self.stage.body.iter().enumerate() {
-            if item.instruction.keyword == crate::containerfile::Keyword::Label {
+            if item.instruction.keyword == Keyword::Label {
                 let words = self.stage.scopes[number].expanded(&item.instruction).map(|e| e.words).unwrap_or_default();
                 set_by_user.extend(words.chunks(2).filter_map(|pair| pair.first().cloned()));
             }
@@ -696,13 +743,16 @@ impl<'a> StageWorker<'a> {
             return Err(Ended::Stopped);
         }
         let labels = self.stage_labels();
-        let tip: Arc<StoredImage> = if self.stage.body.is_empty() && ground.is_some() {
-            ground.clone().expect("checked just now")
+        let tip: Arc<StoredImage> = if let (true, Some(ground)) = (self.stage.body.is_empty(), ground) {
+            ground.clone()
+        } else if let (true, Some(id)) = (self.stage.body.is_empty(), &standing.image) {
+            Arc::new(execution.engine.image(id).map_err(|e| self.failure(e))?)
         } else if self.stage.layers {
             self.tip(ground, root.as_ref(), standing)?
         } else {
             let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
             let image = execution.engine.image(id).map_err(|e| self.failure(e))?;
+            let image = self.annotated(image, ground.as_deref(), root.as_ref())?;
             match labels.as_ref().filter(|labels| !carries(&image, labels)) {
                 Some(labels) => {
                     let relabelled = match image.label(tip::STAGE_NAME) {
@@ -746,6 +796,36 @@ impl<'a> StageWorker<'a> {
             root,
             built: std::mem::take(&mut self.built),
         })
+    }
+
+    /// A squashed stage's image with the annotations of its real base: the engine writes the name that the image in
+    /// its FROM happens to have (1.28).
+    fn annotated(
+        &self,
+        image: StoredImage,
+        ground: Option<&StoredImage>,
+        root: Option<&BaseImage>,
+    ) -> Result<StoredImage, Ended> {
+        let has = |key: &str| image.annotation(key).unwrap_or_default().to_owned();
+        if image.format() == ImageFormat::Docker || ground.is_none() {
+            return Ok(image);
+        }
+        let flags = TipFlags::default();
+        let mut wanted = tip::annotations(&image, &Ground { image: ground, root }, &flags);
+        // What the engine wrote for flags stays.
+        for (key, value) in image.manifest.get("annotations").and_then(|a| a.as_object()).into_iter().flatten() {
+            if key != crate::image::BASE_NAME && key != crate::image::BASE_DIGEST {
+                wanted.insert(key.clone(), value.clone());
+            }
+        }
+        let same = [crate::image::BASE_NAME, crate::image::BASE_DIGEST]
+            .iter()
+            .all(|key| wanted.get(*key).and_then(|v| v.as_str()).unwrap_or_default() == has(key));
+        if same {
+            return Ok(image);
+        }
+        let composed = ComposedImage::annotated(&image, wanted).map_err(|e| self.failure(e))?;
+        self.commit(&composed)
     }
 
     fn tip(
@@ -792,14 +872,24 @@ impl<'a> StageWorker<'a> {
         Ok(Arc::new(tip))
     }
 
-    /// Commits a composed image unless the storage has it.
+    /// Commits a composed image unless the storage has it, with the same annotations.
     fn commit(&self, composed: &ComposedImage) -> Result<StoredImage, Ended> {
-        if !self.shared.has_image(&composed.id) {
+        let stored = composed.stored().map_err(|e| self.failure(e))?;
+        let there = self.shared.has_image(&composed.id)
+            && self
+                .shared
+                .execution
+                .engine
+                .image(&composed.id)
+                .is_ok_and(|image| image.manifest.get("annotations") == stored.manifest.get("annotations"));
+        if !there {
             let _slot = self.shared.call_slot()?;
             self.shared.execution.engine.commit_config(composed).map_err(|e| self.failure(e.into()))?;
-            self.note_image(&composed.id, Vec::new());
+            if !self.shared.has_image(&composed.id) {
+                self.note_image(&composed.id, Vec::new());
+            }
         }
-        composed.stored().map_err(|e| self.failure(e))
+        Ok(stored)
     }
 
     /// Names what is to stay: the leaf; the tip where the leaf has no name of ours.

@@ -73,6 +73,8 @@ pub struct StoredImage {
     pub manifest: Value,
     /// The config.
     pub config: Value,
+    /// The config's bytes, whose digest is the id.
+    pub raw_config: Vec<u8>,
 }
 
 impl StoredImage {
@@ -93,6 +95,9 @@ impl StoredImage {
         let (manifest_type, config_type) = media_types(format);
         self.manifest["mediaType"] = manifest_type.into();
         self.manifest["config"]["mediaType"] = config_type.into();
+        if let (ImageFormat::Docker, Some(fields)) = (format, self.manifest.as_object_mut()) {
+            fields.shift_remove("annotations");
+        }
         for layer in self.manifest.get_mut("layers").and_then(Value::as_array_mut).into_iter().flatten() {
             let old = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
             let zstd = old.ends_with("zstd");
@@ -186,7 +191,14 @@ pub fn scratch(format: ImageFormat, platform: (&str, &str, Option<&str>), create
         "config": {"mediaType": config_type, "digest": "", "size": 0},
         "layers": [],
     });
-    StoredImage { id: ImageId("0".repeat(64)), digest: String::new(), names: Vec::new(), manifest, config }
+    StoredImage {
+        id: ImageId("0".repeat(64)),
+        digest: String::new(),
+        names: Vec::new(),
+        manifest,
+        config,
+        raw_config: Vec::new(),
+    }
 }
 
 /// A manifest and a config that stand over layers which the storage already holds.
@@ -212,6 +224,18 @@ impl ComposedImage {
             bail!("image {} has {layers} layers but {diff_ids} diff ids", image.id);
         }
         let config = serde_json::to_vec(config).context("writing an image config")?;
+        Self::of(image, config, annotations)
+    }
+
+    /// The image as it is, but with these annotations.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written.
+    pub fn annotated(image: &StoredImage, annotations: Map<String, Value>) -> anyhow::Result<Self> {
+        Self::of(image, image.raw_config.clone(), annotations)
+    }
+
+    fn of(image: &StoredImage, config: Vec<u8>, annotations: Map<String, Value>) -> anyhow::Result<Self> {
         let id = ImageId(hex(&Sha256::digest(&config)));
         let mut manifest = image.manifest.clone();
         manifest["config"]["digest"] = format!("sha256:{id}").into();
@@ -240,6 +264,7 @@ impl ComposedImage {
             names: Vec::new(),
             manifest: serde_json::from_slice(&self.manifest)?,
             config: serde_json::from_slice(&self.config)?,
+            raw_config: self.config.clone(),
         })
     }
 }

@@ -328,11 +328,9 @@ fn trigger(instruction: &Instruction) -> Result<String, InstructionError> {
         Some(Keyword::Maintainer) => Err(InstructionError::Trigger("MAINTAINER")),
         Some(_) => {
             let text = instruction.original_text();
-            let text = text.trim_start();
-            Ok(text
-                .get("ONBUILD".len()..)
-                .unwrap_or_default()
-                .trim_start()
+            let behind = text.get("ONBUILD".len()..).unwrap_or_default();
+            Ok(behind
+                .trim_start_matches(['\t', '\n', '\x0c', '\r', ' '])
                 .to_owned())
         }
     }

@@ -2,7 +2,9 @@
 
 pub mod atomic;
 pub mod bases;
+pub mod cli;
 pub mod cmd;
+pub mod completion;
 pub mod containerfile;
 pub mod context;
 pub mod engine;

@@ -13,7 +13,7 @@ use crate::bases::BaseImage;
 use crate::containerfile::{
     BuildArgs, Containerfile, FileStages, Instruction, Keyword, Rules, Scope, StageBase, parse,
 };
-use crate::context::{ContextReader, CopyKind, CopyRequest, CopiedTree, is_remote_source};
+use crate::context::{ContextError, ContextReader, CopyKind, CopyRequest, CopiedTree, is_remote_source};
 use crate::graph::{Origin, ReferenceKind, Stage, StageGraph, mount_fields};
 use crate::image::{ImageFormat, ImageId};
 use crate::key::{self, Content, Parent, Source, StepInputs, digest_of_value, text_of};
@@ -61,6 +61,8 @@ pub struct NamedInput {
     pub context: String,
     /// What it stands for.
     pub origin: Origin,
+    /// It has to be a stage of the step's own file.
+    pub as_stage: bool,
 }
 
 /// One step, ready to be keyed and called.
@@ -88,6 +90,8 @@ pub struct PreparedStep {
     pub uses_context: bool,
     /// Whether it has a RUN.
     pub runs: bool,
+    /// The working directory that the image has to bring, because the engine must not carry out the WORKDIRs.
+    pub workdir: Option<String>,
     /// ARGs to be declared again.
     pub args: Vec<ScopedArg>,
     /// Values that travel with the call.
@@ -267,6 +271,10 @@ impl Preparer<'_> {
             let prepared = self.step(&result, items, is_target)?;
             result.steps.push(prepared);
         }
+        if result.body.is_empty() && stage.base == Origin::Scratch {
+            let only = self.empty_stage(&result, is_target);
+            result.steps.push(only);
+        }
         result.tail_inputs = self.tail_inputs(&result, is_target)?;
         Ok(result)
     }
@@ -429,6 +437,7 @@ impl Preparer<'_> {
             exclusive: BTreeSet::new(),
             uses_context: false,
             runs,
+            workdir: None,
             args: Vec::new(),
             build_args: Vec::new(),
             shell: None,
@@ -452,7 +461,35 @@ impl Preparer<'_> {
             }
         }
         self.arguments(stage, &mut step);
+        step.workdir = workdir_to_bring(stage, items);
         Ok(step)
+    }
+
+    /// The one call of a stage `FROM scratch` without instructions, of which the engines make an image with an empty
+    /// layer.
+    fn empty_stage(&self, stage: &PreparedStage, is_target: bool) -> PreparedStep {
+        let mut inputs = self.empty_inputs(stage.layers);
+        if is_target {
+            inputs.flags.extend(self.common.target_flags.clone());
+        }
+        PreparedStep {
+            items: Vec::new(),
+            lines: stage.stage.lines,
+            title: text_of(&stage.stage.from.original),
+            inputs,
+            foreign: Vec::new(),
+            named: Vec::new(),
+            renames: Vec::new(),
+            always: None,
+            exclusive: BTreeSet::new(),
+            uses_context: false,
+            runs: false,
+            workdir: None,
+            args: Vec::new(),
+            build_args: Vec::new(),
+            shell: None,
+            record: Vec::new(),
+        }
     }
 
     /// What of the ARGs and the SHELL in force has to be said again in the step's own Containerfile.
@@ -651,17 +688,26 @@ impl Preparer<'_> {
                     let (shown, content) = self.foreign_content(item, &origin, name)?;
                     let written = written.value.as_deref().and_then(|v| crate::graph::mount_field(v, &["from"]));
                     self.add_foreign(step, position, name, origin, shown.clone(), paths.clone(), content.clone(), written);
+                    if kind == "cache" {
+                        if let Some(named) = step.named.last_mut() {
+                            named.as_stage = matches!(named.origin, Origin::Stage(_));
+                        }
+                    }
                     (shown, content)
                 }
                 None if kind == "cache" => continue,
                 None => {
                     step.uses_context = true;
                     let path = source.unwrap_or_else(|| ".".into());
-                    let tree = self
-                        .context(item)?
-                        .tree(&path)
-                        .map_err(|e| self.missing(item, std::slice::from_ref(&path), &e.to_string()))?;
-                    let content = Content::Files((self.keep_tree)(&tree)?);
+                    let content = match self.context(item)?.tree(&path) {
+                        Ok(tree) => Content::Files((self.keep_tree)(&tree)?),
+                        // 1.28 mounts an empty folder there, later ones fail: theirs to say.
+                        Err(ContextError::NoMatch { .. }) => Content::Files(format!("absent {path}")),
+                        Err(error) => {
+                            step.always = Some(format!("the files of mount source {path} cannot be told: {error}"));
+                            Content::Files(String::new())
+                        }
+                    };
                     step.inputs.sources.push(Source {
                         instruction: position,
                         from: "context".into(),
@@ -765,10 +811,21 @@ impl Preparer<'_> {
             step.foreign.push(Foreign { source, origin: origin.clone(), paths: paths.clone() });
         }
         if !step.named.iter().any(|named| named.context == context) {
-            step.named.push(NamedInput { context, origin });
+            step.named.push(NamedInput { context, origin, as_stage: false });
         }
         step.inputs.sources.push(Source { instruction: position, from, paths, content });
     }
+}
+
+/// Set where a native build in layers would not make the folders of the step's WORKDIRs as one call makes them: when
+/// there are several, or when somebody else than root is the user.
+fn workdir_to_bring(stage: &PreparedStage, items: &[usize]) -> Option<String> {
+    let workdirs: Vec<usize> =
+        items.iter().copied().filter(|&n| stage.body[n].instruction.keyword == Keyword::Workdir).collect();
+    let as_user = workdirs.iter().any(|&n| !matches!(stage.scopes[n].user(), "" | "root" | "0" | "0:0" | "root:root"));
+    let last = *items.last()?;
+    let wanted = stage.layers && (workdirs.len() > 1 || (as_user && !workdirs.is_empty()));
+    wanted.then(|| stage.scopes[last].workdir().to_owned())
 }
 
 fn flag_written(instruction: &Instruction, name: &str) -> Option<String> {

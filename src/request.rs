@@ -261,6 +261,12 @@ impl BuildRequest {
         if flags.bool("stage-labels") == Some(true) && flags.bool("save-stages") == Some(false) {
             bail!("\"--stage-labels\" requires \"--save-stages\"; leave out --save-stages=false");
         }
+        for name in ["memory", "memory-swap", "shm-size"] {
+            let Some(value) = flags.value(name).and_then(OsStr::to_str) else { continue };
+            if !(is_size(value) || (name == "memory-swap" && value == "-1")) {
+                bail!("invalid value for --{name}: invalid size: '{value}'; write a number with a unit: 64m, 1g");
+            }
+        }
         if let Some(id) = &self.build_id {
             uuid::Uuid::parse_str(id).map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
         }
@@ -279,6 +285,16 @@ impl BuildRequest {
         };
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
+}
+
+/// A size as docker's go-units reads it: `64m`, `1.5GiB`.
+fn is_size(text: &str) -> bool {
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let unit = digits.trim_start().to_ascii_lowercase();
+    let (number, _) = text.split_at(text.len() - digits.len());
+    let units = ["", "b", "k", "m", "g", "t", "p"];
+    let plain = unit.trim_end_matches('b').trim_end_matches('i');
+    number.parse::<f64>().is_ok() && units.contains(&plain)
 }
 
 fn keep_stages(text: Option<&str>) -> anyhow::Result<KeepStages> {

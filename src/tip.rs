@@ -204,7 +204,8 @@ fn adjust(config: &mut Value, flags: &TipFlags) {
     }
 }
 
-fn annotations(image: &StoredImage, ground: &Ground<'_>, flags: &TipFlags) -> Map<String, Value> {
+/// The annotations of a stage's image: those of what it stands on, those of flags, and the real base's.
+pub fn annotations(image: &StoredImage, ground: &Ground<'_>, flags: &TipFlags) -> Map<String, Value> {
     // Those of the base come along; the base's own base is no longer true.
     let mut annotations: Map<String, Value> = ground
         .image
@@ -259,6 +260,24 @@ impl StageLabels {
             .filter(|(key, _)| !set_by_user.contains(key))
             .collect()
     }
+}
+
+/// An image with another working directory, for a step whose WORKDIRs the engine must not carry out: in one call
+/// with the RUN behind them it makes their folders, as the USER in force, where a native build in layers makes the
+/// last one alone, as root (1.28).
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn in_workdir(image: &StoredImage, workdir: &str) -> anyhow::Result<ComposedImage> {
+    let mut config = image.config.clone();
+    for section in ["config", "container_config"] {
+        if let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) {
+            settings.insert("WorkingDir".into(), workdir.into());
+        }
+    }
+    let annotations =
+        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(image, &config, annotations)
 }
 
 /// The leaf: the tip with these labels, as a LABEL instruction would leave it.

@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
 use crate::bases::{BaseImage, Bases};
-use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, parse};
+use crate::containerfile::{Containerfile, PREDEFINED_ARGS, Rules as Dialect, Scope, expand_word, parse};
 use crate::context::{ContextReader, CopiedTree, FileIndex, IgnoreRules, ReadOptions};
 use crate::engine::{self, CopiedRequest, Engine, Listing};
 use crate::event::BuildFailure;
@@ -239,7 +239,7 @@ impl<'a> Build<'a> {
     /// When a step fails or something cannot be written.
     pub fn run(mut self) -> anyhow::Result<BuildResult> {
         let progress = self.progress()?;
-        for warning in &self.request.warnings {
+        for warning in self.request.warnings.iter().chain(&self.not_consumed()) {
             progress.warn(warning);
         }
         if let Some(path) = &self.request.build_id_file {
@@ -268,6 +268,24 @@ impl<'a> Build<'a> {
             }
         };
         self.conclude(executed, &progress, &record)
+    }
+
+    /// Build arguments that no ARG of the file takes.
+    fn not_consumed(&self) -> Vec<String> {
+        let given = self.request.build_args.keys();
+        let left: Vec<&str> = given
+            .filter(|name| !PREDEFINED_ARGS.contains(&name.as_str()) && !self.is_declared(name))
+            .map(String::as_str)
+            .collect();
+        if left.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("one or more build args were not consumed: [{}]", left.join(" "))]
+    }
+
+    fn is_declared(&self, name: &str) -> bool {
+        let scopes = self.prepared.values().filter_map(|stage| stage.scopes.last());
+        scopes.into_iter().any(|scope| scope.is_declared(name) || scope.heading().contains_key(name))
     }
 
     fn progress(&self) -> anyhow::Result<Progress> {
@@ -557,7 +575,7 @@ fn finish(session: &Session, request: &BuildRequest, results: &[BuildResult]) ->
     }
     if request.iid_file.is_none() && request.iid_file_raw.is_none() {
         for result in results {
-            println!("{}", result.image);
+            crate::report::print(&format!("{}\n", result.image))?;
         }
     }
     Ok(())

@@ -137,6 +137,11 @@ impl IgnoreRules {
         self.digest.as_ref()
     }
 
+    /// Whether nothing is ever left out.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
     /// Fails when a line is malformed, as every COPY and ADD of the engines does then.
     pub fn check(&self) -> Result<(), ContextError> {
         match &self.malformed {

@@ -1,7 +1,6 @@
 //! The file index: digests of files whose stat is what it was, so that an unchanged file is not read again.
 //!
-//! One binary file for each context: 16 bytes of header, records sorted by the hash of their path, a BLAKE3
-//! checksum. It may be deleted at any time; what is corrupt, too long or of another version counts as empty.
+//! One binary file for each context: 16 bytes of header, a record of 88 bytes for each file, a BLAKE3 checksum. It may be deleted at any time; what is corrupt, too long or of another version counts as empty.
 //!
 //! A record is used only when device, inode, size, mtime, ctime and mode of the file at that path are all what they
 //! were. ctime cannot be set from user space, so new content with the old size and the old mtime is seen, and so is
@@ -14,6 +13,7 @@
 //! Builds may run at the same time: each reads the file once and replaces it as a whole, the last one wins, and
 //! every record proves itself against the file that it speaks of.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -22,14 +22,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::Stat;
-
 use super::Digest;
+use super::record::{Identity, PathHash, RECORD, Record, Remembered};
 
 /// Raise the last digit when the layout changes; other files are then taken for empty.
 const MAGIC: &[u8; 8] = b"scindex1";
 const HEADER: usize = 16;
-const RECORD: usize = 88;
 const CHECKSUM: usize = 32;
 
 /// Bounds the file to 44 MB and what it costs to read it.
@@ -41,57 +39,22 @@ const MAX_AGE: u8 = 8;
 /// Timestamps are as coarse as two seconds (FAT) and come from a clock that ticks every few milliseconds.
 const MARGIN_NS: i64 = 3_000_000_000;
 
-/// What a file has to be unchanged in for its digest to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    mtime_ns: i64,
-    ctime_ns: i64,
-    mode: u32,
-}
-
-impl Identity {
-    #[allow(clippy::unnecessary_cast)] // the types of the fields differ between architectures
-    pub(super) fn of(stat: &Stat) -> Self {
-        let nanoseconds =
-            |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
-        Self {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-            size: stat.st_size as u64,
-            mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-            mode: stat.st_mode as u32,
-        }
-    }
-}
-
-/// What is remembered of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Remembered {
-    pub(super) digest: Digest,
-    /// Its extended attributes are not remembered, only that there are some.
-    pub(super) has_xattrs: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Record {
-    path_hash: u64,
-    identity: Identity,
-    remembered: Remembered,
-    age: u8,
-}
-
 /// The digests that earlier builds found in one context.
 #[derive(Debug)]
 pub struct FileIndex {
     file: PathBuf,
-    records: Vec<Record>,
-    seen: Vec<AtomicBool>,
+    known: Known,
     fresh: Mutex<Vec<Record>>,
     margin_ns: i64,
+}
+
+/// The records as they lie in the file: in the order of a walk, so that neighbours are met together.
+#[derive(Debug, Default)]
+struct Known {
+    bytes: Vec<u8>,
+    places: HashMap<PathHash, u32>,
+    /// Whether this build has met the file of a record.
+    seen: Vec<AtomicBool>,
 }
 
 impl FileIndex {
@@ -100,12 +63,10 @@ impl FileIndex {
         let root = fs::canonicalize(context_root).unwrap_or_else(|_| context_root.to_owned());
         let name = Digest::of(root.as_os_str().as_bytes()).to_hex();
         let file = dir.join(format!("{}.index", &name[..32]));
-        let records = read(&file).unwrap_or_default();
-        let seen = records.iter().map(|_| AtomicBool::new(false)).collect();
+        let known = read(&file).unwrap_or_default();
         Self {
             file,
-            records,
-            seen,
+            known,
             fresh: Mutex::default(),
             margin_ns: MARGIN_NS,
         }
@@ -113,12 +74,12 @@ impl FileIndex {
 
     /// How many files are remembered.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.known.seen.len()
     }
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.known.seen.is_empty()
     }
 
     /// Writes what was learned since [`FileIndex::open`]; says whether there was anything to write.
@@ -127,40 +88,36 @@ impl FileIndex {
         if fresh.is_empty() {
             return Ok(false);
         }
-        let mut records = fresh.clone();
-        drop(fresh);
-        let known = self.records.iter().zip(&self.seen).map(|(record, seen)| {
+        let replaced: HashSet<PathHash> = fresh.iter().map(|record| record.path).collect();
+        let known = self.known.seen.iter().enumerate().map(|(place, seen)| {
+            let record = self.known.record(place);
             match seen.load(Ordering::Relaxed) {
-                true => Record { age: 0, ..*record },
+                true => Record { age: 0, ..record },
                 false => Record {
                     age: record.age.saturating_add(1),
-                    ..*record
+                    ..record
                 },
             }
         });
-        records.extend(known.filter(|record| record.age <= MAX_AGE));
-        // Of two records for one path the newer stays: the sort is stable and the fresh ones stand in front.
-        records.sort_by_key(|record| record.path_hash);
-        records.dedup_by_key(|record| record.path_hash);
+        let mut records: Vec<Record> = known
+            .filter(|record| record.age <= MAX_AGE && !replaced.contains(&record.path))
+            .chain(fresh.iter().copied())
+            .collect();
+        drop(fresh);
         if records.len() > MAX_RECORDS {
             records.sort_by_key(|record| record.age);
             records.truncate(MAX_RECORDS);
-            records.sort_by_key(|record| record.path_hash);
         }
         write(&self.file, &records)?;
         Ok(true)
     }
 
     /// What is known of the file at `path` if it is still the same file.
-    pub(super) fn get(&self, path: &[u8], identity: &Identity) -> Option<Remembered> {
-        let path_hash = hash(path);
-        let index = self
-            .records
-            .binary_search_by_key(&path_hash, |record| record.path_hash)
-            .ok()?;
-        let record = &self.records[index];
+    pub(super) fn get(&self, path: PathHash, identity: &Identity) -> Option<Remembered> {
+        let place = *self.known.places.get(&path)? as usize;
+        let record = self.known.record(place);
         (record.identity == *identity).then(|| {
-            self.seen[index].store(true, Ordering::Relaxed);
+            self.known.seen[place].store(true, Ordering::Relaxed);
             record.remembered
         })
     }
@@ -168,7 +125,7 @@ impl FileIndex {
     /// Remembers what was read from `read_began_ns` on, unless a change in that instant could go unseen.
     pub(super) fn record(
         &self,
-        path: &[u8],
+        path: PathHash,
         identity: Identity,
         remembered: Remembered,
         read_began_ns: i64,
@@ -177,7 +134,7 @@ impl FileIndex {
             return;
         }
         let record = Record {
-            path_hash: hash(path),
+            path,
             identity,
             remembered,
             age: 0,
@@ -204,14 +161,13 @@ pub(super) fn now_ns() -> i64 {
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// FNV-1a. Two paths with one hash displace each other's records; neither is believed for the other.
-fn hash(path: &[u8]) -> u64 {
-    path.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    })
+impl Known {
+    fn record(&self, place: usize) -> Record {
+        Record::decode(&self.bytes[HEADER + place * RECORD..][..RECORD])
+    }
 }
 
-fn read(file: &Path) -> Option<Vec<Record>> {
+fn read(file: &Path) -> Option<Known> {
     let longest = (HEADER + MAX_RECORDS * RECORD + CHECKSUM) as u64;
     if fs::metadata(file).ok()?.len() > longest {
         return None;
@@ -219,11 +175,24 @@ fn read(file: &Path) -> Option<Vec<Record>> {
     let bytes = fs::read(file).ok()?;
     let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>()?;
     let (header, records) = content.split_first_chunk::<HEADER>()?;
+    let count = records.len() / RECORD;
     let whole = header.starts_with(MAGIC)
         && records.len() % RECORD == 0
-        && header[8..] == ((records.len() / RECORD) as u64).to_le_bytes()
+        && header[8..] == (count as u64).to_le_bytes()
         && Digest::of(content).as_bytes() == checksum;
-    whole.then(|| records.chunks_exact(RECORD).map(Record::decode).collect())
+    if !whole {
+        return None;
+    }
+    let mut known = Known {
+        places: HashMap::with_capacity(count),
+        seen: (0..count).map(|_| AtomicBool::new(false)).collect(),
+        bytes,
+    };
+    for place in 0..count {
+        let path = known.record(place).path;
+        known.places.insert(path, u32::try_from(place).ok()?);
+    }
+    Some(known)
 }
 
 fn write(file: &Path, records: &[Record]) -> io::Result<()> {
@@ -239,58 +208,6 @@ fn write(file: &Path, records: &[Record]) -> io::Result<()> {
     temporary.write_all(&bytes)?;
     temporary.persist(file)?;
     Ok(())
-}
-
-impl Record {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        let Identity {
-            device,
-            inode,
-            size,
-            mtime_ns,
-            ctime_ns,
-            mode,
-        } = self.identity;
-        for number in [
-            self.path_hash,
-            device,
-            inode,
-            size,
-            mtime_ns as u64,
-            ctime_ns as u64,
-        ] {
-            bytes.extend(number.to_le_bytes());
-        }
-        bytes.extend(mode.to_le_bytes());
-        bytes.extend([self.age, u8::from(self.remembered.has_xattrs), 0, 0]);
-        bytes.extend(self.remembered.digest.as_bytes());
-    }
-
-    fn decode(bytes: &[u8]) -> Self {
-        let word = |index: usize| {
-            let bytes = bytes[index * 8..][..8]
-                .try_into()
-                .expect("a record has eleven words");
-            u64::from_le_bytes(bytes)
-        };
-        let last: [u8; 32] = bytes[56..].try_into().expect("a record ends in a digest");
-        Self {
-            path_hash: word(0),
-            identity: Identity {
-                device: word(1),
-                inode: word(2),
-                size: word(3),
-                mtime_ns: word(4) as i64,
-                ctime_ns: word(5) as i64,
-                mode: word(6) as u32,
-            },
-            remembered: Remembered {
-                digest: Digest::from_bytes(last),
-                has_xattrs: bytes[53] != 0,
-            },
-            age: bytes[52],
-        }
-    }
 }
 
 #[cfg(test)]
@@ -316,9 +233,14 @@ mod tests {
     /// An index file in `dir` that remembers `paths`.
     fn saved(dir: &Path, paths: &[&str]) {
         let index = FileIndex::open(dir, dir);
-        paths
-            .iter()
-            .for_each(|path| index.record(path.as_bytes(), IDENTITY, remembered(path), now_ns()));
+        paths.iter().for_each(|path| {
+            index.record(
+                PathHash::of(path.as_bytes()),
+                IDENTITY,
+                remembered(path),
+                now_ns(),
+            )
+        });
         assert!(index.save().unwrap());
     }
 
@@ -328,10 +250,13 @@ mod tests {
         saved(dir.path(), &["a", "b"]);
         let index = FileIndex::open(dir.path(), dir.path());
         assert_eq!(
-            (index.get(b"a", &IDENTITY), index.get(b"b", &IDENTITY)),
+            (
+                index.get(PathHash::of(b"a"), &IDENTITY),
+                index.get(PathHash::of(b"b"), &IDENTITY)
+            ),
             (Some(remembered("a")), Some(remembered("b")))
         );
-        assert_eq!(index.get(b"c", &IDENTITY), None);
+        assert_eq!(index.get(PathHash::of(b"c"), &IDENTITY), None);
         assert!(!index.save().unwrap(), "nothing new, nothing to write");
     }
 
@@ -366,7 +291,7 @@ mod tests {
                 ..IDENTITY
             },
         ] {
-            assert_eq!(index.get(b"a", &other), None, "{other:?}");
+            assert_eq!(index.get(PathHash::of(b"a"), &other), None, "{other:?}");
         }
     }
 
@@ -375,9 +300,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let index = FileIndex::open(dir.path(), dir.path());
         let began = IDENTITY.ctime_ns + MARGIN_NS;
-        index.record(b"young", IDENTITY, remembered("1"), began - 1);
+        index.record(PathHash::of(b"young"), IDENTITY, remembered("1"), began - 1);
         assert!(!index.save().unwrap());
-        index.record(b"old", IDENTITY, remembered("1"), began);
+        index.record(PathHash::of(b"old"), IDENTITY, remembered("1"), began);
         assert!(index.save().unwrap());
     }
 
@@ -413,9 +338,9 @@ mod tests {
         saved(dir.path(), &["kept", "gone"]);
         for run in 0..=MAX_AGE {
             let index = FileIndex::open(dir.path(), dir.path());
-            assert!(index.get(b"kept", &IDENTITY).is_some());
+            assert!(index.get(PathHash::of(b"kept"), &IDENTITY).is_some());
             index.record(
-                format!("new {run}").as_bytes(),
+                PathHash::of(format!("new {run}").as_bytes()),
                 IDENTITY,
                 remembered("x"),
                 now_ns(),
@@ -423,8 +348,8 @@ mod tests {
             assert!(index.save().unwrap());
         }
         let index = FileIndex::open(dir.path(), dir.path());
-        assert!(index.get(b"gone", &IDENTITY).is_none());
-        assert!(index.get(b"kept", &IDENTITY).is_some());
+        assert!(index.get(PathHash::of(b"gone"), &IDENTITY).is_none());
+        assert!(index.get(PathHash::of(b"kept"), &IDENTITY).is_some());
     }
 
     #[test]
@@ -436,11 +361,11 @@ mod tests {
             ctime_ns: 6_000_000_000,
             ..IDENTITY
         };
-        index.record(b"a", newer, remembered("new"), now_ns());
+        index.record(PathHash::of(b"a"), newer, remembered("new"), now_ns());
         index.save().unwrap();
         let index = FileIndex::open(dir.path(), dir.path());
         assert_eq!(
-            (index.len(), index.get(b"a", &newer)),
+            (index.len(), index.get(PathHash::of(b"a"), &newer)),
             (1, Some(remembered("new")))
         );
     }
@@ -455,7 +380,7 @@ mod tests {
                     for _ in 0..20 {
                         let index = FileIndex::open(dir, dir);
                         index.record(
-                            format!("{writer}").as_bytes(),
+                            PathHash::of(format!("{writer}").as_bytes()),
                             IDENTITY,
                             remembered("x"),
                             now_ns(),

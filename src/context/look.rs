@@ -13,8 +13,9 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::fs::{ContextFs, Entry, Kind, Listing};
-use super::index::{FileIndex, Identity, Remembered, now_ns};
+use super::index::{FileIndex, now_ns};
 use super::names::{escape, join};
+use super::record::{Identity, PathHash, Remembered};
 use super::{ContextError, Digest, FileFact};
 
 const BUFFER: usize = 128 * 1024;
@@ -28,11 +29,25 @@ pub(super) struct Looker {
     files_read: AtomicUsize,
 }
 
-/// A directory by its path and, when it is open anyway, by its descriptor.
+/// A directory by its real path and, when it is open anyway, by its descriptor.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub(super) path: &'a [u8],
-    pub(super) fd: Option<&'a OwnedFd>,
+    path: &'a [u8],
+    fd: Option<&'a OwnedFd>,
+    /// The hash of a file's path is this and its name.
+    hash: Option<PathHash>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(path: &'a [u8], fd: Option<&'a OwnedFd>) -> Self {
+        let hash = (!path.is_empty()).then(|| PathHash::of(path));
+        Self { path, fd, hash }
+    }
+
+    fn hash(&self, name: &[u8]) -> PathHash {
+        self.hash
+            .map_or_else(|| PathHash::of(name), |dir| dir.child(name))
+    }
 }
 
 impl Looker {
@@ -93,29 +108,37 @@ impl Looker {
         if let Some(fact) = entry.fact.get() {
             return Ok(fact.clone());
         }
-        let path = join(place.path, &entry.name);
-        let fact = match self.find_out(context, place, entry, &path, buffer) {
-            Ok(fact) => Some(fact),
+        let path = || join(place.path, &entry.name);
+        let fact = match self.find_out(context, place, entry, buffer) {
+            Ok((fact, true)) => {
+                self.note_change(&path());
+                Some(fact)
+            }
+            Ok((fact, false)) => Some(fact),
             Err(Errno::NOENT | Errno::LOOP | Errno::STALE) => {
-                self.note_change(&path);
+                self.note_change(&path());
                 None
             }
-            Err(errno) => return Err(context.failed("reading", &path, errno)),
+            Err(errno) => return Err(context.failed("reading", &path(), errno)),
         };
         Ok(entry.fact.get_or_init(|| fact).clone())
     }
 
+    /// The fact, and whether it changed meanwhile.
     fn find_out(
         &self,
         context: &ContextFs,
         place: Place<'_>,
         entry: &Entry,
-        path: &[u8],
         buffer: &mut Vec<u8>,
-    ) -> rustix::io::Result<FileFact> {
+    ) -> rustix::io::Result<(FileFact, bool)> {
+        let whole;
         let (dir, name) = match place.fd {
             Some(fd) => (fd, &*entry.name),
-            None => (context.fd(), path),
+            None => {
+                whole = join(place.path, &entry.name);
+                (context.fd(), &*whole)
+            }
         };
         if entry.kind == Kind::Symlink {
             let target =
@@ -123,71 +146,70 @@ impl Looker {
                     Errno::INVAL => Errno::NOENT, // another thing stands there by now
                     errno => errno,
                 })?;
-            return Ok(FileFact::Symlink {
-                target: escape(target.as_bytes()).into_owned(),
-            });
+            let target = escape(target.as_bytes()).into_owned();
+            return Ok((FileFact::Symlink { target }, false));
         }
         let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let mode = self.mode(stat.st_mode, false);
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => self.regular_file(dir, name, path, &stat, buffer),
-            FileType::Fifo => Ok(FileFact::Fifo { mode }),
-            FileType::Socket => Ok(FileFact::Socket { mode }),
-            kind @ (FileType::BlockDevice | FileType::CharacterDevice) => Ok(FileFact::Device {
+        let fact = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                return self.regular_file(dir, name, place.hash(&entry.name), &stat, buffer);
+            }
+            FileType::Fifo => FileFact::Fifo { mode },
+            FileType::Socket => FileFact::Socket { mode },
+            kind @ (FileType::BlockDevice | FileType::CharacterDevice) => FileFact::Device {
                 mode,
                 block: kind == FileType::BlockDevice,
                 major: rustix::fs::major(stat.st_rdev),
                 minor: rustix::fs::minor(stat.st_rdev),
-            }),
-            _ => Err(Errno::NOENT), // it has become a directory or a link since the directory was read
-        }
+            },
+            // It has become a directory or a link since the directory was read.
+            _ => return Err(Errno::NOENT),
+        };
+        Ok((fact, false))
     }
 
     fn regular_file(
         &self,
         dir: &OwnedFd,
         name: &[u8],
-        path: &[u8],
+        hash: PathHash,
         stat: &Stat,
         buffer: &mut Vec<u8>,
-    ) -> rustix::io::Result<FileFact> {
-        let known = self
-            .index
-            .as_ref()
-            .and_then(|index| index.get(path, &Identity::of(stat)));
-        if let Some(Remembered {
-            digest,
-            has_xattrs: false,
-        }) = known
-        {
-            return Ok(FileFact::File {
-                mode: self.mode(stat.st_mode, false),
+    ) -> rustix::io::Result<(FileFact, bool)> {
+        let index = self.index.as_ref();
+        let known = index.and_then(|index| index.get(hash, &Identity::of(stat)));
+        let mode = self.mode(stat.st_mode, false);
+        let unread = |digest, xattrs| {
+            let fact = FileFact::File {
+                mode,
                 digest,
-                xattrs: BTreeMap::new(),
-            });
+                xattrs,
+            };
+            Ok((fact, false))
+        };
+        if let Some(known) = known
+            && !known.has_xattrs
+        {
+            return unread(known.digest, BTreeMap::new());
         }
         // Nothing blocks here: a pipe that takes the file's place is not waited for.
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(dir, name, flags, Mode::empty())?;
-        if let Some(Remembered { digest, .. }) = known {
-            let xattrs = xattrs(&file)?;
-            return Ok(FileFact::File {
-                mode: self.mode(stat.st_mode, false),
-                digest,
-                xattrs,
-            });
+        match known {
+            Some(known) => unread(known.digest, xattrs(&file)?),
+            None => self.read(file, hash, buffer),
         }
-        self.read(file, path, buffer)
     }
 
     /// Reads a file and remembers its digest, unless it changed under the reading.
     fn read(
         &self,
         file: OwnedFd,
-        path: &[u8],
+        hash: PathHash,
         buffer: &mut Vec<u8>,
-    ) -> rustix::io::Result<FileFact> {
+    ) -> rustix::io::Result<(FileFact, bool)> {
         self.files_read.fetch_add(1, Ordering::Relaxed);
         let began_ns = now_ns();
         let before = rustix::fs::fstat(&file)?;
@@ -195,24 +217,19 @@ impl Looker {
         let digest = digest(&mut file, buffer)?;
         let xattrs = xattrs(&file)?;
         let identity = Identity::of(&before);
-        if Identity::of(&rustix::fs::fstat(&file)?) != identity {
-            self.note_change(path);
-        } else if let Some(index) = &self.index {
-            index.record(
-                path,
-                identity,
-                Remembered {
-                    digest,
-                    has_xattrs: !xattrs.is_empty(),
-                },
-                began_ns,
-            );
+        let changed = Identity::of(&rustix::fs::fstat(&file)?) != identity;
+        if let Some(index) = &self.index
+            && !changed
+        {
+            let has_xattrs = !xattrs.is_empty();
+            index.record(hash, identity, Remembered { digest, has_xattrs }, began_ns);
         }
-        Ok(FileFact::File {
+        let fact = FileFact::File {
             mode: self.mode(before.st_mode, false),
             digest,
             xattrs,
-        })
+        };
+        Ok((fact, changed))
     }
 
     pub(super) fn note_change(&self, path: &[u8]) {

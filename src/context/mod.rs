@@ -18,6 +18,7 @@ mod look;
 mod names;
 mod pattern;
 mod reader;
+mod record;
 mod resolve;
 mod walk;
 

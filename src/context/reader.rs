@@ -3,6 +3,7 @@
 //! `resolve` says which paths a source means, `walk` collects what is below, `look` reads; the order in which
 //! buildah's `Add` asks the ignore rules is here.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::fs::{ContextFs, Kind};
@@ -82,9 +83,25 @@ impl ContextReader {
         };
         rules.check()?;
         let local = |source: &&String| request.kind == CopyKind::Copy || !is_remote_source(source);
-        let mut tree = CopiedTree::default();
+        let mut matched = Vec::new();
         for source in request.sources.iter().filter(local) {
-            self.copy_source(source, rules, request.parents, &mut tree)?;
+            let items = expand(&self.context, &below_context(self.context.root(), source))?;
+            matched.push((source, items));
+        }
+        // A wildcard may match nothing as long as another source matches: `COPY package.json yarn.lock* /`.
+        let none_matched = matched.iter().all(|(_, items)| items.is_empty());
+        let wildcard = |source: &str| source.contains(['*', '?', '[']);
+        let required = |(source, items): &&(&String, BTreeSet<_>)| {
+            items.is_empty() && (none_matched || !wildcard(source))
+        };
+        if let Some((source, _)) = matched.iter().find(required) {
+            return Err(ContextError::NoMatch {
+                wanted: source.to_string(),
+            });
+        }
+        let mut tree = CopiedTree::default();
+        for (source, items) in matched.iter().filter(|(_, items)| !items.is_empty()) {
+            self.copy_source(source, items, rules, request.parents, &mut tree)?;
         }
         Ok(tree)
     }
@@ -92,18 +109,13 @@ impl ContextReader {
     fn copy_source(
         &self,
         source: &str,
+        items: &BTreeSet<Vec<u8>>,
         rules: &IgnoreRules,
         parents: bool,
         tree: &mut CopiedTree,
     ) -> Result<(), ContextError> {
-        let items = expand(&self.context, &below_context(self.context.root(), source))?;
-        if items.is_empty() {
-            return Err(ContextError::NoMatch {
-                wanted: source.to_owned(),
-            });
-        }
         let mut anything = false;
-        for item in &items {
+        for item in items {
             let shown = lossy(item);
             if rules.excluded(&shown) {
                 let real = self.context.resolve(item)?;
@@ -118,12 +130,10 @@ impl ContextReader {
             } else {
                 anything = true;
             }
-            let before = tree.files.len();
-            self.copy_item(item, rules, parents, tree)?;
+            anything |= self.copy_item(item, rules, parents, tree)? > 0;
             if parents {
                 self.copy_parents(item, &before_pivot(source), tree)?;
             }
-            anything |= tree.files.len() > before;
         }
         if anything {
             Ok(())
@@ -132,28 +142,31 @@ impl ContextReader {
         }
     }
 
+    /// Adds what one matched path stands for and says how much that is.
     fn copy_item(
         &self,
         item: &[u8],
         rules: &IgnoreRules,
         parents: bool,
         tree: &mut CopiedTree,
-    ) -> Result<(), ContextError> {
+    ) -> Result<usize, ContextError> {
         let target = follow(&self.context, item)?;
         if target.kind == Kind::Dir {
             let listed = if parents { &target.named } else { item };
             let names = Names {
                 real: target.real(),
                 named: target.named.clone(),
-                listed: listed.to_vec(),
+                listed: escape(listed).into_owned(),
             };
             let walk = Walk {
                 context: &self.context,
                 looker: &self.looker,
                 rules: Some(rules),
             };
-            tree.files.extend(walk.run(names)?);
-            return Ok(());
+            let found = walk.run(names)?;
+            let count = found.len();
+            tree.add(found);
+            return Ok(count);
         }
         if rules.excluded(&lossy(&target.named)) {
             // A link that is left in to a file that is left out: "copied no items".
@@ -166,7 +179,7 @@ impl ContextReader {
         }
         let fact = self.look(&target)?;
         tree.files.insert(escape(item).into_owned(), fact);
-        Ok(())
+        Ok(1)
     }
 
     /// The folders that `--parents` makes on the way to `item`; for a folder, the item itself.
@@ -178,7 +191,10 @@ impl ContextReader {
     ) -> Result<(), ContextError> {
         for parent in ancestors(item).chain([item.to_vec()]) {
             let target = follow(&self.context, &parent)?;
-            if target.kind == Kind::Dir && !parent.is_empty() && !skipped.contains(&parent) {
+            // A link to a folder is a folder on the way, but as the item itself it is not made.
+            let made = parent != item || target.named == item;
+            if target.kind == Kind::Dir && made && !parent.is_empty() && !skipped.contains(&parent)
+            {
                 let (listing, _) = self.context.list(&target.real())?;
                 tree.files.insert(
                     escape(&parent).into_owned(),
@@ -218,9 +234,9 @@ impl ContextReader {
                 looker: &self.looker,
                 rules: None,
             };
-            tree.files.extend(walk.run(Names {
+            tree.add(walk.run(Names {
                 real,
-                listed: named.clone(),
+                listed: escape(&named).into_owned(),
                 named,
             })?);
         } else {
@@ -236,10 +252,7 @@ impl ContextReader {
         };
         let (listing, _) = self.context.list(&target.real_dir)?;
         let entry = listing.find(split(&target.name).1).ok_or_else(gone)?;
-        let place = Place {
-            path: &target.real_dir,
-            fd: None,
-        };
+        let place = Place::new(&target.real_dir, None);
         self.looker
             .look(&self.context, place, entry, &mut Vec::new())?
             .ok_or_else(gone)

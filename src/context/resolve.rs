@@ -4,8 +4,8 @@
 //! is `f` whatever `la` is), what then lies outside is moved back in (`../f` is `f`); each component is a glob in
 //! which `*` takes leading dots too; a source that is a link is followed by its text within the context.
 //!
-//! From 1.29 on `**` as a component stands for any number of folders, in 1.28 it is `*`. Both are taken, which puts
-//! too much into a key on 1.28 at worst.
+//! `**` as a component is `*` for 1.28.2 and any number of folders for 1.43.2. Both are taken, which puts too much
+//! into a key on 1.28 at worst.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;

@@ -33,8 +33,8 @@ pub(super) struct Names {
     pub(super) real: Vec<u8>,
     /// What ignore patterns are matched with.
     pub(super) named: Vec<u8>,
-    /// What its files are listed under.
-    pub(super) listed: Vec<u8>,
+    /// What its files are listed under, escaped.
+    pub(super) listed: String,
 }
 
 pub(super) type Found = Vec<(String, FileFact)>;
@@ -53,7 +53,7 @@ enum Job {
 }
 
 impl Walk<'_> {
-    /// Everything below (and without rules: and at) the directory `top`, in no order.
+    /// Everything below (and without rules: and at) the directory `top`, nearly sorted.
     pub(super) fn run(&self, top: Names) -> Result<Found, ContextError> {
         let queue = Queue::new(Job::Dir {
             names: top,
@@ -97,6 +97,7 @@ impl Walk<'_> {
             };
             queue.done(done);
         }
+        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         found
     }
 
@@ -120,7 +121,7 @@ impl Walk<'_> {
             let shown = if names.listed.is_empty() {
                 ".".into()
             } else {
-                escape(&names.listed).into_owned()
+                names.listed.clone()
             };
             found.push((shown, self.looker.directory(&listing)));
         }
@@ -154,7 +155,7 @@ impl Walk<'_> {
     }
 
     fn left_out(&self, names: &Names, entry: &Entry) -> LeftOut {
-        let Some(rules) = self.rules else {
+        let Some(rules) = self.rules.filter(|rules| !rules.is_empty()) else {
             return LeftOut::No;
         };
         let path = join(&names.named, &entry.name);
@@ -176,17 +177,25 @@ impl Walk<'_> {
         buffer: &mut Vec<u8>,
         found: &mut Found,
     ) -> Result<(), ContextError> {
-        let place = Place {
-            path: &names.real,
-            fd,
-        };
+        let place = Place::new(&names.real, fd);
         for entry in entries {
             if let Some(fact) = self.looker.look(self.context, place, entry, buffer)? {
-                found.push((escape(&join(&names.listed, &entry.name)).into_owned(), fact));
+                found.push((listed_below(&names.listed, &entry.name), fact));
             }
         }
         Ok(())
     }
+}
+
+fn listed_below(dir: &str, name: &[u8]) -> String {
+    let name = escape(name);
+    let mut listed = String::with_capacity(dir.len() + 1 + name.len());
+    if !dir.is_empty() {
+        listed.push_str(dir);
+        listed.push('/');
+    }
+    listed.push_str(&name);
+    listed
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -202,7 +211,7 @@ impl Names {
         Self {
             real: join(&self.real, name),
             named: join(&self.named, name),
-            listed: join(&self.listed, name),
+            listed: listed_below(&self.listed, name),
         }
     }
 }

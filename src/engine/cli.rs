@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::process::Stdio;
 
+use super::layers::{self, Layers};
 use super::storage::{self, ImageStore, Listing};
 use super::{CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, Probed, StepCall, argv, copied};
 use crate::image::{ComposedImage, ImageId, StoredImage};
@@ -95,20 +96,24 @@ impl Engine for CliEngine {
         storage::list(&self.stores)
     }
 
+    fn layers(&self) -> anyhow::Result<Layers> {
+        layers::read(&self.stores)
+    }
+
     fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage> {
         storage::read(&self.stores, id)
     }
 
-    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError> {
+    fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError> {
         let invocation = argv::resolve_local(self.probed.kind, self.invocation(), name);
         let ended = process::capture(&invocation).map_err(|e| self.start_error(e))?;
         if process::interrupted() {
             return Err(EngineError::Interrupted);
         }
         if !ended.status.success() {
-            return Ok(None);
+            return Ok(Err(ended.stderr_tail));
         }
-        self.printed_id("inspect", &ended).map(Some)
+        self.printed_id("inspect", &ended).map(Ok)
     }
 
     fn pull(&self, request: &ImageRequest) -> Result<ImageId, EngineError> {

@@ -6,6 +6,7 @@
 mod argv;
 mod cli;
 mod copied;
+pub mod layers;
 mod probe;
 pub mod storage;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cli::CliEngine;
+pub use layers::Layers;
 pub use probe::{Probed, build_help, find, probe};
 pub use storage::{ListedImage, Listing};
 
@@ -154,17 +156,26 @@ pub trait Engine: Send + Sync {
     /// When its index cannot be read.
     fn list(&self) -> anyhow::Result<Listing>;
 
+    /// The layers of the storage with their sizes; none where the engine cannot tell.
+    ///
+    /// # Errors
+    /// When the storage's index of layers cannot be read.
+    fn layers(&self) -> anyhow::Result<Layers> {
+        Ok(Layers::default())
+    }
+
     /// Manifest and config of an image.
     ///
     /// # Errors
     /// When it is not there.
     fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage>;
 
-    /// The image that a name stands for in the storage, short names resolved as the engine does.
+    /// The image that a name stands for in the storage, short names resolved as the engine does; else what the engine
+    /// says of it.
     ///
     /// # Errors
     /// When the engine cannot be run.
-    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError>;
+    fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError>;
 
     /// Pulls an image.
     ///

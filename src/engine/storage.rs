@@ -194,6 +194,7 @@ pub fn read(stores: &[ImageStore], id: &ImageId) -> anyhow::Result<StoredImage> 
             names: Vec::new(),
             manifest: parse(&manifest, id)?,
             config: parse(&config, id)?,
+            raw_config: config,
         });
     }
     Err(anyhow!("image {id} is not in the storage"))

@@ -36,6 +36,24 @@ pub fn ago(then: &str, now: jiff::Timestamp) -> String {
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
 }
 
+/// A number of bytes, in units of 1000 as the engines have them.
+pub fn bytes(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB"];
+    let (mut size, mut unit) = (bytes as f64, "B");
+    for next in units {
+        if size < 999.5 {
+            break;
+        }
+        (size, unit) = (size / 1000.0, next);
+    }
+    match size {
+        _ if unit == "B" => format!("{bytes} B"),
+        ..9.995 => format!("{size:.2} {unit}"),
+        ..99.95 => format!("{size:.1} {unit}"),
+        _ => format!("{size:.0} {unit}"),
+    }
+}
+
 /// A duration: `0.42s`, `12.3s`, `2m05s`.
 pub fn duration(milliseconds: u64) -> String {
     match milliseconds {
@@ -63,6 +81,20 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = vec![vec!["a".into(), "bcd".into()], vec!["long".into(), String::new()]];
         assert_eq!(table(&["X", "Y"], &rows), "X     Y\na     bcd\nlong\n");
+    }
+
+    #[test]
+    fn sizes_have_three_digits_and_units_of_1000() {
+        for (size, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.00 kB"),
+            (9_996, "10.0 kB"),
+            (2_131_456, "2.13 MB"),
+            (999_600_000, "1.00 GB"),
+        ] {
+            assert_eq!(bytes(size), expected);
+        }
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl Store {
         Ok(Self { root })
     }
 
+    /// The stores of all storages that the state folder knows.
+    pub fn all(state: &Path) -> Vec<Self> {
+        let folders = fs::read_dir(state.join("storages")).into_iter().flatten().flatten();
+        folders.map(|folder| Self { root: folder.path() }).collect()
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root

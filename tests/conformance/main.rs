@@ -33,7 +33,7 @@ use image::LayerCache;
 use native::Natives;
 use options::{CacheState, Format, Options};
 use report::Checked;
-use side::{Place, Prepared, Side};
+use side::{Outcome, Place, Prepared, Side};
 
 fn main() -> ExitCode {
     match suite(&Options::parse()) {
@@ -199,7 +199,7 @@ impl Run {
             let Some(task) = task.filter(|_| !self.stop.load(Ordering::Relaxed)) else {
                 return Ok(());
             };
-            for checked in self.judge(options, &place, &task)? {
+            for checked in self.judge(options, &place, &task) {
                 if !options.quiet && (!checked.wrong.is_empty() || options.verbose) {
                     eprintln!("{}", checked.text());
                 }
@@ -213,13 +213,12 @@ impl Run {
     }
 
     /// One case in one mode: the engine's result, ours from each state of the cache, and what differs.
-    fn judge(&self, options: &Options, place: &Place, task: &Task) -> Result<Vec<Checked>> {
-        let Task { prepared, case, mode } = *task;
+    fn judge(&self, options: &Options, place: &Place, task: &Task) -> Vec<Checked> {
         let mut row = Checked {
-            engine: prepared.engine.label(),
-            subject: case.subject.clone(),
-            name: case.name.clone(),
-            mode: mode.name(),
+            engine: task.prepared.engine.label(),
+            subject: task.case.subject.clone(),
+            name: task.case.name.clone(),
+            mode: task.mode.name(),
             cache: "cold",
             documented: 0,
             wrong: Vec::new(),
@@ -227,65 +226,85 @@ impl Run {
             native_seconds: 0.0,
             subject_seconds: 0.0,
         };
-        let at = || format!("{} [{}, {}]", case.id(), mode.name(), prepared.engine.label());
-        let native = match self.natives.get(prepared, case, mode) {
-            Some(outcome) => outcome,
-            None => {
-                let outcome = place.build(prepared, &Side::Native, case, mode).with_context(at)?;
-                self.natives.put(prepared, case, mode, &outcome)?;
-                outcome
+        let native = match self.native(place, task) {
+            Ok(native) => native,
+            Err(error) => {
+                row.wrong.push(format!("the engine itself: {error:#}"));
+                return vec![row];
             }
         };
         row.native_seconds = native.seconds;
-        let broken = compare::broken_expectations(case, &native);
+        let broken = compare::broken_expectations(task.case, &native);
         if !broken.is_empty() {
             row.wrong = broken.into_iter().map(|line| format!("the engine itself: {line}")).collect();
             row.wrong.extend(last_lines(&native.said));
-            return Ok(vec![row]);
+            return vec![row];
         }
+        let states = if options.cache.is_empty() { &[CacheState::Cold][..] } else { &options.cache };
+        let mut rows = Vec::new();
+        for state in states {
+            let mut row = Checked { cache: state.name(), ..row.clone() };
+            if let Err(error) = self.judge_subject(options, place, task, *state, &native, &mut row) {
+                row.wrong.push(format!("{error:#}"));
+            }
+            rows.push(row);
+        }
+        rows
+    }
+
+    /// What the engine makes of it, from disk where that is known.
+    fn native(&self, place: &Place, task: &Task) -> Result<Outcome> {
+        let Task { prepared, case, mode } = *task;
+        if let Some(outcome) = self.natives.get(prepared, case, mode) {
+            return Ok(outcome);
+        }
+        let outcome = place.build(prepared, &Side::Native, case, mode)?;
+        self.natives.put(prepared, case, mode, &outcome)?;
+        Ok(outcome)
+    }
+
+    fn judge_subject(
+        &self,
+        options: &Options,
+        place: &Place,
+        task: &Task,
+        state: CacheState,
+        native: &Outcome,
+        row: &mut Checked,
+    ) -> Result<()> {
+        let Task { prepared, case, mode } = *task;
         let side = match options.subject.as_str() {
             "stagecache" => Side::Stagecache(options.stagecache.clone()),
             "engine" => Side::LikeEngine(prepared.engine.program.clone()),
             program => Side::LikeEngine(program.to_owned()),
         };
-        let documented: Vec<&Documented> = match side {
-            Side::Stagecache(_) => {
-                self.documented.iter().filter(|entry| entry.applies(&prepared.engine, case, mode)).collect()
+        // They are differences of stagecache, not of an engine from itself.
+        let documented: Vec<&Documented> = self
+            .documented
+            .iter()
+            .filter(|entry| {
+                matches!(side, Side::Stagecache(_)) && entry.applies(&prepared.engine, case, mode)
+            })
+            .collect();
+        let subject = match state {
+            CacheState::Cold => place.build(prepared, &side, case, mode)?,
+            CacheState::Full => {
+                place.build(prepared, &side, case, mode)?;
+                place.build_again(prepared, &side, case, mode)?
             }
-            _ => Vec::new(),
+            CacheState::Half => place.build_half_cached(prepared, &side, case, mode)?,
         };
-        let states = if options.cache.is_empty() { vec![CacheState::Cold] } else { options.cache.clone() };
-        let mut rows = Vec::new();
-        for state in states {
-            let subject = match state {
-                CacheState::Cold => place.build(prepared, &side, case, mode),
-                CacheState::Full => place
-                    .build(prepared, &side, case, mode)
-                    .and_then(|_| place.build_again(prepared, &side, case, mode)),
-                CacheState::Half => place.build_half_cached(prepared, &side, case, mode),
-            }
-            .with_context(at)?;
-            let found = compare::compare(case, &native, &subject);
-            let all = found.len();
-            let (left, absent) = differences::settle(found, &documented);
-            let mut row = Checked {
-                cache: match state {
-                    CacheState::Cold => "cold",
-                    CacheState::Full => "full",
-                    CacheState::Half => "half",
-                },
-                documented: all - left.len(),
-                subject_seconds: subject.seconds,
-                ..row.clone()
-            };
-            row.wrong = left.iter().map(ToString::to_string).chain(absent).collect();
-            if left.iter().any(|difference| difference.field == "exit" || difference.field == "message") {
-                row.wrong.extend(last_lines(&subject.said));
-            }
-            row.differences = left;
-            rows.push(row);
+        row.subject_seconds = subject.seconds;
+        let found = compare::compare(case, native, &subject);
+        let all = found.len();
+        let (left, absent) = differences::settle(found, &documented);
+        row.documented = all - left.len();
+        row.wrong = left.iter().map(ToString::to_string).chain(absent).collect();
+        if left.iter().any(|difference| difference.field == "exit" || difference.field == "message") {
+            row.wrong.extend(last_lines(&subject.said));
         }
-        Ok(rows)
+        row.differences = left;
+        Ok(())
     }
 }
 

@@ -82,3 +82,13 @@ pub enum CacheState {
     Full,
     Half,
 }
+
+impl CacheState {
+    pub fn name(self) -> &'static str {
+        match self {
+            CacheState::Cold => "cold",
+            CacheState::Full => "full",
+            CacheState::Half => "half",
+        }
+    }
+}
