@@ -13,7 +13,10 @@ FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 # Where the docker command line looks for its plugins.
 DOCKERPLUGINDIR = $(PREFIX)/libexec/docker/cli-plugins
 
+# What is installed; `make install PROGRAM=…` takes one that is built already.
 PROGRAM = target/release/podman-stagecache
+# Where the man pages are written before they are installed.
+MANOUT = man
 SCRIPTS = $(shell grep -lrE '^\#!/(usr/bin/env bash|bin/sh)|^\# shellcheck shell=' contrib tests .ci)
 
 # A RUN needs an isolation that works on this machine; what is asked for in the environment is kept.
@@ -32,9 +35,9 @@ help: ## this text
 build: ## the program, as developers run it: target/debug/podman-stagecache
 	$(CARGO) build --locked
 
-release: $(PROGRAM) ## the program, as users run it: target/release/podman-stagecache
+release: target/release/podman-stagecache ## the program, as users run it: target/release/podman-stagecache
 
-$(PROGRAM): Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+target/release/podman-stagecache: Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 	$(CARGO) build --locked --release
 	@touch $@
 
@@ -74,27 +77,31 @@ lint: lint-scripts ## formatting, clippy, shellcheck, licences
 lint-scripts: setup-dev
 	shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 
-man: release ## man pages into man/
-	rm -rf man && mkdir man
-	$(PROGRAM) man man
+man: $(PROGRAM) ## man pages into man/
+	rm -rf $(MANOUT) && mkdir -p $(MANOUT)
+	$(PROGRAM) man $(MANOUT)
 
-completions: build ## completions for bash, zsh and fish into completions/
+completions: build ## completions for each shell into completions/
 	mkdir -p completions
 	target/debug/podman-stagecache completion bash >completions/podman-stagecache.bash
 	target/debug/podman-stagecache completion zsh >completions/_podman-stagecache
 	target/debug/podman-stagecache completion fish >completions/podman-stagecache.fish
+	target/debug/podman-stagecache completion elvish >completions/podman-stagecache.elv
+	target/debug/podman-stagecache completion powershell >completions/podman-stagecache.ps1
 
-install: release ## program, man pages, completions and profile function into $(DESTDIR)$(PREFIX)
+install: man ## program, man pages, completions and profile function into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/podman-stagecache
 	ln -sf podman-stagecache $(DESTDIR)$(BINDIR)/buildah-stagecache
 	install -D -m 755 contrib/bin/docker-stagecache $(DESTDIR)$(DOCKERPLUGINDIR)/docker-stagecache
 	install -D -m 755 contrib/bin/podman $(DESTDIR)$(LIBEXECDIR)/podman
 	ln -sf podman $(DESTDIR)$(LIBEXECDIR)/buildah
+	install -D -m 644 contrib/shell/podman-stagecache.sh $(DESTDIR)$(LIBEXECDIR)/podman-stagecache.sh
 	install -D -m 644 contrib/shell/podman-stagecache.sh $(DESTDIR)$(SYSCONFDIR)/profile.d/podman-stagecache.sh
-	$(foreach page,$(wildcard man/*.1),install -D -m 644 $(page) $(DESTDIR)$(MANDIR)/man1/$(notdir $(page)) &&) true
-	$(foreach file,$(wildcard completions/podman-stagecache.bash),install -D -m 644 $(file) $(DESTDIR)$(BASHDIR)/podman-stagecache &&) true
-	$(foreach file,$(wildcard completions/_podman-stagecache),install -D -m 644 $(file) $(DESTDIR)$(ZSHDIR)/_podman-stagecache &&) true
-	$(foreach file,$(wildcard completions/podman-stagecache.fish),install -D -m 644 $(file) $(DESTDIR)$(FISHDIR)/podman-stagecache.fish &&) true
+	install -d $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(MANOUT)/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -D -m 644 completions/podman-stagecache.bash $(DESTDIR)$(BASHDIR)/podman-stagecache
+	install -D -m 644 completions/_podman-stagecache $(DESTDIR)$(ZSHDIR)/_podman-stagecache
+	install -D -m 644 completions/podman-stagecache.fish $(DESTDIR)$(FISHDIR)/podman-stagecache.fish
 
 uninstall: ## what install has put there
 	rm -f $(DESTDIR)$(BINDIR)/podman-stagecache $(DESTDIR)$(BINDIR)/buildah-stagecache
