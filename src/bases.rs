@@ -14,8 +14,9 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::flags::PullPolicy;
-use crate::engine::{Engine, EngineError, ImageRequest, Listing, storage};
+use crate::engine::{Engine, EngineError, ImageRequest, Listing};
 use crate::image::{ImageId, StoredImage};
+use crate::names;
 use crate::store::Store;
 
 /// A resolved image.
@@ -30,7 +31,7 @@ pub struct BaseImage {
 impl BaseImage {
     /// `repository@digest`, or the bare id where it has no name.
     pub fn pinned(&self) -> String {
-        match storage::repository(&self.canonical_name) {
+        match names::repository(&self.canonical_name) {
             "" => format!("sha256:{}", self.image.id),
             repository => format!("{repository}@{}", self.image.digest),
         }
@@ -179,7 +180,7 @@ impl<'a> Bases<'a> {
         if let Some(full) = full_name(name) {
             return Ok(listing.named(&full).cloned().ok_or_else(String::new));
         }
-        let last = storage::repository(name).rsplit('/').next().unwrap_or(name).to_owned();
+        let last = names::repository(name).rsplit('/').next().unwrap_or(name).to_owned();
         let fingerprint = fingerprint(name, &listing.lookalikes(&last));
         let kept = self.store.short_name::<ShortName>(name);
         if let Some(kept) = kept.filter(|k| k.fingerprint == fingerprint && listing.contains(&k.id)) {
@@ -222,7 +223,7 @@ fn full_name(name: &str) -> Option<String> {
     if domain == "docker.io" && !rest.contains('/') {
         full = format!("docker.io/library/{rest}");
     }
-    if storage::repository(&full) == full {
+    if names::repository(&full) == full {
         full.push_str(":latest");
     }
     Some(full)
@@ -233,7 +234,7 @@ fn canonical_name(name: &str, names: &[String]) -> String {
     if let Some(full) = full_name(name) {
         return full;
     }
-    let repository = storage::repository(name);
+    let repository = names::repository(name);
     let tag = name.strip_prefix(repository).and_then(|rest| rest.strip_prefix(':')).unwrap_or("latest");
     let suffix = format!("/{}:{}", repository, tag.split('@').next().unwrap_or(tag));
     names.iter().find(|n| n.ends_with(&suffix)).or(names.first()).cloned().unwrap_or_default()

@@ -49,6 +49,15 @@ pub fn building_name(stage: &str, build_id: &str) -> String {
     format!("{REPOSITORY}/{}:building-{}", slug(stage), &build_id[last..])
 }
 
+/// A name without its tag and digest.
+pub fn repository(name: &str) -> &str {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
+}
+
 /// A name as the storage has it: `localhost/` and `:latest` made explicit.
 pub fn full(name: &str) -> String {
     let name = name.strip_prefix("docker://").unwrap_or(name);
@@ -59,7 +68,7 @@ pub fn full(name: &str) -> String {
     if let Some(rest) = full.strip_prefix("docker.io/").filter(|rest| !rest.contains('/')) {
         full = format!("docker.io/library/{rest}");
     }
-    if crate::engine::storage::repository(&full) == full {
+    if repository(&full) == full {
         full.push_str(":latest");
     }
     full
@@ -115,6 +124,18 @@ mod tests {
             ("docker.io/app", "docker.io/library/app:latest"),
         ] {
             assert_eq!(full(name), expected);
+        }
+    }
+
+    #[test]
+    fn a_repository_is_a_name_without_tag_and_digest() {
+        for (name, expected) in [
+            ("docker.io/library/alpine:3", "docker.io/library/alpine"),
+            ("localhost:5000/a", "localhost:5000/a"),
+            ("a@sha256:12", "a"),
+            ("r:5/a:t@sha256:12", "r:5/a"),
+        ] {
+            assert_eq!(repository(name), expected);
         }
     }
 }

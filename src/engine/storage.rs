@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::image::{ImageId, StoredImage};
+use crate::names;
 
 /// One place where images lie: the graph root, or an additional image store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,18 +111,9 @@ impl Listing {
     pub fn lookalikes(&self, last_component: &str) -> BTreeMap<&str, &str> {
         self.names
             .iter()
-            .filter(|(name, _)| repository(name).rsplit('/').next() == Some(last_component))
+            .filter(|(name, _)| names::repository(name).rsplit('/').next() == Some(last_component))
             .map(|(name, id)| (name.as_str(), id.as_str()))
             .collect()
-    }
-}
-
-/// A name without its tag and digest.
-pub fn repository(name: &str) -> &str {
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => name,
     }
 }
 
@@ -326,17 +318,5 @@ mod tests {
         listing.name(&ImageId::parse(&b).unwrap(), "x:1");
         assert_eq!(listing.named("x:1").unwrap().as_str(), b);
         assert!(listing.get(&ImageId::parse(&a).unwrap()).unwrap().names.is_empty());
-    }
-
-    #[test]
-    fn a_repository_is_a_name_without_tag_and_digest() {
-        for (name, expected) in [
-            ("docker.io/library/alpine:3", "docker.io/library/alpine"),
-            ("localhost:5000/a", "localhost:5000/a"),
-            ("a@sha256:12", "a"),
-            ("r:5/a:t@sha256:12", "r:5/a"),
-        ] {
-            assert_eq!(repository(name), expected);
-        }
     }
 }

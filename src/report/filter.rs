@@ -53,7 +53,7 @@ pub fn meant(pattern: &str, text: &str) -> bool {
 
 /// Whether a name of an image is meant: whole, without its tag, or by its last part.
 pub fn names_image(pattern: &str, name: &str) -> bool {
-    let repository = crate::engine::storage::repository(name);
+    let repository = crate::names::repository(name);
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
     [name.to_owned(), repository.to_owned(), last(name), last(repository)]
         .iter()
