@@ -56,13 +56,14 @@ pub fn run(leading: Leading, args: &LsArgs) -> anyhow::Result<()> {
 /// A row of a listing.
 trait Row: Serialize {
     const HEADINGS: &'static [&'static str];
-    fn id(&self) -> &str;
+    /// What `-q` shows.
+    fn shown(&self) -> &str;
     fn cells(&self) -> Vec<String>;
 }
 
 fn show<R: Row>(rows: &[R], args: &LsArgs, format: &Format) -> anyhow::Result<()> {
     if args.quiet {
-        return print(&rows.iter().map(|row| format!("{}\n", row.id())).collect::<String>());
+        return print(&rows.iter().map(|row| format!("{}\n", row.shown())).collect::<String>());
     }
     match format {
         Format::Json => print_json(rows),
@@ -135,7 +136,7 @@ impl BuildRow {
 impl Row for BuildRow {
     const HEADINGS: &'static [&'static str] = &["BUILD", "STARTED", "STATUS", "TARGET", "STAGES RAN", "TIME"];
 
-    fn id(&self) -> &str {
+    fn shown(&self) -> &str {
         &self.shown_id
     }
 
@@ -196,7 +197,7 @@ impl Row for StageRow {
     const HEADINGS: &'static [&'static str] =
         &["STAGE", "IMAGE ID", "NAME", "BASE", "LAST", "BUILD", "CREATED", "SIZE"];
 
-    fn id(&self) -> &str {
+    fn shown(&self) -> &str {
         &self.shown_id
     }
 

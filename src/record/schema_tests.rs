@@ -249,9 +249,12 @@ fn a_record_with_every_verdict_is_what_the_schema_says() {
     assert_eq!(faults_of(|_| {}), Vec::<String>::new());
 }
 
+/// A change to a record, and the fault that it is.
+type Case = (fn(&mut Value), &'static str);
+
 #[test]
 fn the_schema_refuses_what_a_record_is_not() {
-    let cases: Vec<(fn(&mut Value), &str)> = vec![
+    let cases: &[Case] = &[
         (|v| v["schema"] = 2.into(), "record.schema: 2 is not 1"),
         (|v| v["extra"] = 1.into(), "record.extra is not in the schema"),
         (|v| drop(v.as_object_mut().unwrap().remove("pid")), "record.pid is missing"),
@@ -263,7 +266,7 @@ fn the_schema_refuses_what_a_record_is_not() {
         ),
     ];
     for (change, expected) in cases {
-        assert_eq!(faults_of(change), [expected]);
+        assert_eq!(faults_of(change), [*expected]);
     }
 }
 
