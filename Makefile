@@ -17,7 +17,7 @@ DOCKERPLUGINDIR = $(PREFIX)/libexec/docker/cli-plugins
 PROGRAM = target/release/podman-stagecache
 # Where the man pages are written before they are installed.
 MANOUT = man
-SCRIPTS = $(shell grep -lrE '^\#!/(usr/bin/env bash|bin/sh)|^\# shellcheck shell=' contrib tests .ci)
+SCRIPTS = $(shell grep -lrE --exclude='*.txt' --exclude='*.rs' --exclude='*.md' '^\#!/(usr/bin/env bash|bin/sh)|^\# shellcheck shell=' contrib tests .ci)
 
 # A RUN needs an isolation that works on this machine; what is asked for in the environment is kept.
 WITH_ISOLATION = BUILDAH_ISOLATION="$$(contrib/isolation)"

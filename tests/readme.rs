@@ -78,8 +78,11 @@ fn path_without_the_program() -> std::ffi::OsString {
 fn the_table_of_what_enters_a_key_is_that_of_the_code() {
     let code = std::fs::read_to_string(repository().join("src/key.rs")).unwrap();
     let readme = readme();
-    let rows: Vec<&str> =
-        code.lines().filter_map(|line| line.strip_prefix("//! |")).filter(|row| !row.starts_with("---")).collect();
+    let rows: Vec<&str> = code
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! |"))
+        .filter(|row| !row.starts_with("---"))
+        .collect();
     assert!(rows.len() > 10, "src/key.rs holds its table otherwise than expected");
     for row in rows {
         let row = format!("|{}", row.replace(" (the table in `flags`)", ""));

@@ -11,12 +11,21 @@ use std::process::Command;
 const CALLS: &[(&str, &str)] = &[
     ("podman stagecache build -t app .", "podman-stagecache <--engine=podman> <build> <-t> <app> <.>"),
     ("buildah stagecache build .", "podman-stagecache <--engine=buildah> <build> <.>"),
-    ("podman --root /r --log-level=debug stagecache ls", "podman-stagecache <--engine=podman> <--root> </r> <--log-level=debug> <ls>"),
+    (
+        "podman --root /r --log-level=debug stagecache ls",
+        "podman-stagecache <--engine=podman> <--root> </r> <--log-level=debug> <ls>",
+    ),
     ("podman -c far stagecache ls", "podman-stagecache <--engine=podman> <-c> <far> <ls>"),
     ("podman -r stagecache ls", "podman-stagecache <--engine=podman> <-r> <ls>"),
     ("podman stagecache", "podman-stagecache <--engine=podman>"),
-    ("podman stagecache build 'two words' '' '*' '$HOME' 'a\\b'", "podman-stagecache <--engine=podman> <build> <two words> <> <*> <$HOME> <a\\b>"),
-    ("podman stagecache build --target stagecache stagecache", "podman-stagecache <--engine=podman> <build> <--target> <stagecache> <stagecache>"),
+    (
+        "podman stagecache build 'two words' '' '*' '$HOME' 'a\\b'",
+        "podman-stagecache <--engine=podman> <build> <two words> <> <*> <$HOME> <a\\b>",
+    ),
+    (
+        "podman stagecache build --target stagecache stagecache",
+        "podman-stagecache <--engine=podman> <build> <--target> <stagecache> <stagecache>",
+    ),
     // Everything else is none of our business.
     ("podman", "podman"),
     ("podman ps -a", "podman <ps> <-a>"),
@@ -26,8 +35,14 @@ const CALLS: &[(&str, &str)] = &[
     ("podman -- stagecache", "podman <--> <stagecache>"),
     ("buildah build -t stagecache .", "buildah <build> <-t> <stagecache> <.>"),
     // The protocol of the completion scripts: the last word is being typed.
-    ("podman __complete stage", "stagecache\tBuild with a cache, an image and a reason for each stage\npodman <__complete> <stage>"),
-    ("podman __complete --root /r ''", "stagecache\tBuild with a cache, an image and a reason for each stage\npodman <__complete> <--root> </r> <>"),
+    (
+        "podman __complete stage",
+        "stagecache\tBuild with a cache, an image and a reason for each stage\npodman <__complete> <stage>",
+    ),
+    (
+        "podman __complete --root /r ''",
+        "stagecache\tBuild with a cache, an image and a reason for each stage\npodman <__complete> <--root> </r> <>",
+    ),
     ("podman __completeNoDesc st", "stagecache\npodman <__completeNoDesc> <st>"),
     ("podman __complete build --ta", "podman <__complete> <build> <--ta>"),
     ("podman __complete run stagecache ''", "podman <__complete> <run> <stagecache> <>"),
@@ -103,7 +118,11 @@ fn the_profile_function_takes_what_is_ours_and_hands_on_the_rest() {
         for options in ["", "set -eu;"] {
             for (typed, expected) in CALLS {
                 let script = format!("{options} . '{}'\n{typed}", stand_ins.profile());
-                assert_eq!(stand_ins.run(&shell, "", &script), ((*expected).to_owned(), 0), "{shell:?}: {typed}");
+                assert_eq!(
+                    stand_ins.run(&shell, "", &script),
+                    ((*expected).to_owned(), 0),
+                    "{shell:?}: {typed}"
+                );
             }
         }
     }
@@ -123,8 +142,10 @@ fn the_programs_exit_code_is_the_functions() {
 #[test]
 fn an_alias_that_someone_has_stays() {
     let stand_ins = StandIns::new();
-    let script =
-        format!("shopt -s expand_aliases\nalias podman='echo mine'\n. '{}'\nalias podman", stand_ins.profile());
+    let script = format!(
+        "shopt -s expand_aliases\nalias podman='echo mine'\n. '{}'\nalias podman",
+        stand_ins.profile()
+    );
     assert_eq!(stand_ins.run(&["bash"], "", &script), ("alias podman='echo mine'".to_owned(), 0));
 }
 
@@ -169,14 +190,14 @@ fn docker_finds_a_plugin() {
 
 #[test]
 fn every_global_flag_of_the_installed_engines_that_takes_a_value_is_known() {
-    let function = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/shell/podman-stagecache.sh"),
-    )
-    .unwrap();
+    let function =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/shell/podman-stagecache.sh"))
+            .unwrap();
     let known: Vec<&str> = function.split_whitespace().map(|word| word.trim_end_matches(')')).collect();
     let mut checked = 0;
     for engine in ["podman", "buildah"] {
-        let help = Command::new(engine).arg("--help").output().unwrap_or_else(|error| panic!("{engine}: {error}"));
+        let help =
+            Command::new(engine).arg("--help").output().unwrap_or_else(|error| panic!("{engine}: {error}"));
         for line in String::from_utf8(help.stdout).unwrap().lines() {
             // `-c, --connection string   Connection to use`: a type word behind the name means that it takes a value.
             let Some((_, flag)) = line.split_once("--").filter(|(before, _)| before.trim().len() <= 3) else {
