@@ -43,6 +43,8 @@ pub struct Case {
     pub result: ResultName,
     /// Folders, tar archives and files that the build writes, relative to the case's folder.
     pub outputs: Vec<Output>,
+    /// Whether both sides get no `--layers` at all, for flags that do not go with one.
+    pub no_mode_flag: bool,
     /// Whether standard output is compared.
     pub stdout: bool,
     /// Whether stagecache adds its stage labels (they are left out of the comparison).
@@ -574,6 +576,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<()> {
         }
         "user" => limits.user = Some(value.to_owned()),
         "needs" => limits.needs = split_words(value)?,
+        "mode-flag" => case.no_mode_flag = true,
         "stdout" => case.stdout = true,
         "stage-labels" => case.stage_labels = true,
         "result" => {

@@ -123,7 +123,7 @@ impl Run {
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
-        let dir = tempfile::Builder::new().prefix("conformance-").tempdir()?.keep();
+        let dir = tempfile::Builder::new().prefix("conformance-").tempdir_in(&options.dir)?.keep();
         // An ordinary user must be able to get to the storage.
         std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let mut run = Run {

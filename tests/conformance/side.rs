@@ -285,7 +285,9 @@ impl Place {
                 args.push("--stage-labels=false".to_owned());
             }
         }
-        args.push(mode.flag().to_owned());
+        if !case.no_mode_flag {
+            args.push(mode.flag().to_owned());
+        }
         if !case.flags.iter().any(|flag| flag.starts_with("--pull")) {
             args.push("--pull=never".to_owned());
         }
