@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["main", "cli", "completion", "cmd"],
     &["session", "recording", "execute", "report", "source", "request"],
+    &["step_text", "upkeep"],
     &["plan", "prepare", "bases", "store", "engine", "tip", "event"],
     &["graph", "step", "key", "render", "context", "verdict", "record", "names"],
     &["containerfile", "image_config", "flags", "image", "process", "atomic"],
@@ -56,7 +57,8 @@ fn uses() -> BTreeMap<String, BTreeMap<String, String>> {
                 continue;
             }
             for name in named(line) {
-                used.entry(name).or_insert_with(|| format!("src/{}:{}: {}", path.display(), number + 1, line.trim()));
+                used.entry(name)
+                    .or_insert_with(|| format!("src/{}:{}: {}", path.display(), number + 1, line.trim()));
             }
         }
     }
