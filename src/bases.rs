@@ -116,7 +116,7 @@ impl<'a> Bases<'a> {
                 Err(said) => said,
             };
             if self.policy == PullPolicy::Never {
-                let said = if said.is_empty() { said } else { format!(" ({})", said.trim()) };
+                let said = if said.is_empty() { said } else { format!(" ({})", said.trim().trim_start_matches("Error: ")) };
                 bail!(
                     "cannot resolve image `{name}`: it is not in the storage at {} and the pull policy is never{said}; \
                      pull it first, or leave out --pull=never",

@@ -10,12 +10,13 @@ use podman_stagecache::cmd;
 use podman_stagecache::engine::EngineError;
 use podman_stagecache::event::BuildFailure;
 use podman_stagecache::flags::{Leading, UnknownKind, parse_build, parse_leading};
+use podman_stagecache::process;
 use podman_stagecache::report::{ClosedPipe, print};
 
 /// Usage errors and everything that the engine or we refuse, as podman has it.
 const REFUSED: u8 = 125;
-/// Ended by the user: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
+/// Ended by the user: 128 and the number of the signal.
+const SIGNALLED: u8 = 128;
 
 fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(cli::command).complete();
@@ -109,11 +110,13 @@ fn commands() -> String {
 
 /// The exit code of a failing RUN is that command's own.
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(signal) = process::interrupted_by() {
+        return SIGNALLED.saturating_add(u8::try_from(signal).unwrap_or_default());
+    }
     match error.downcast_ref::<BuildFailure>() {
         Some(BuildFailure::Step { error: EngineError::Failed { code, .. }, .. }) => {
             u8::try_from(*code).unwrap_or(REFUSED)
         }
-        Some(BuildFailure::Interrupted) => INTERRUPTED,
         _ => REFUSED,
     }
 }
