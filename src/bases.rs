@@ -14,8 +14,9 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::flags::PullPolicy;
-use crate::engine::{Engine, EngineError, ImageRequest, Listing, storage};
+use crate::engine::{Engine, EngineError, ImageRequest, Listing};
 use crate::image::{ImageId, StoredImage};
+use crate::names;
 use crate::store::Store;
 
 /// A resolved image.
@@ -30,7 +31,7 @@ pub struct BaseImage {
 impl BaseImage {
     /// `repository@digest`, or the bare id where it has no name.
     pub fn pinned(&self) -> String {
-        match storage::repository(&self.canonical_name) {
+        match names::repository(&self.canonical_name) {
             "" => format!("sha256:{}", self.image.id),
             repository => format!("{repository}@{}", self.image.digest),
         }
@@ -104,15 +105,20 @@ impl<'a> Bases<'a> {
         }
         let transport = name.contains("://") || has_file_transport(name);
         if matches!(self.policy, PullPolicy::Never | PullPolicy::Missing) && !transport {
-            if let Some(id) = self.local(listing, name)? {
-                let found = self.found(listing, id, name, platform);
-                if found.is_ok() || self.policy == PullPolicy::Never {
-                    return found;
+            let said = match self.local(listing, name)? {
+                Ok(id) => {
+                    let found = self.found(listing, id, name, platform);
+                    if found.is_ok() || self.policy == PullPolicy::Never {
+                        return found;
+                    }
+                    String::new()
                 }
-            }
+                Err(said) => said,
+            };
             if self.policy == PullPolicy::Never {
+                let said = if said.is_empty() { said } else { format!(" ({})", said.trim().trim_start_matches("Error: ")) };
                 bail!(
-                    "cannot resolve image `{name}`: it is not in the storage at {} and the pull policy is never; \
+                    "cannot resolve image `{name}`: it is not in the storage at {} and the pull policy is never{said}; \
                      pull it first, or leave out --pull=never",
                     self.engine.probed().graph_root.display()
                 );
@@ -131,7 +137,7 @@ impl<'a> Bases<'a> {
             Err(EngineError::Interrupted) => Err(EngineError::Interrupted.into()),
             Err(error) => {
                 if self.policy == PullPolicy::Newer {
-                    if let Some(id) = self.local(listing, name)? {
+                    if let Ok(id) = self.local(listing, name)? {
                         return self.found(listing, id, name, platform);
                     }
                 }
@@ -170,18 +176,18 @@ impl<'a> Bases<'a> {
         Ok(BaseImage { image: Arc::new(image), canonical_name })
     }
 
-    fn local(&self, listing: &Listing, name: &str) -> anyhow::Result<Option<ImageId>> {
+    fn local(&self, listing: &Listing, name: &str) -> anyhow::Result<Result<ImageId, String>> {
         if let Some(full) = full_name(name) {
-            return Ok(listing.named(&full).cloned());
+            return Ok(listing.named(&full).cloned().ok_or_else(String::new));
         }
-        let last = storage::repository(name).rsplit('/').next().unwrap_or(name).to_owned();
+        let last = names::repository(name).rsplit('/').next().unwrap_or(name).to_owned();
         let fingerprint = fingerprint(name, &listing.lookalikes(&last));
         let kept = self.store.short_name::<ShortName>(name);
         if let Some(kept) = kept.filter(|k| k.fingerprint == fingerprint && listing.contains(&k.id)) {
-            return Ok(Some(kept.id));
+            return Ok(Ok(kept.id));
         }
         let id = self.engine.resolve_local(name)?;
-        if let Some(id) = &id {
+        if let Ok(id) = &id {
             // Only saves a call next time.
             let _ = self.store.put_short_name(name, &ShortName { fingerprint, id: id.clone() });
         }
@@ -217,7 +223,7 @@ fn full_name(name: &str) -> Option<String> {
     if domain == "docker.io" && !rest.contains('/') {
         full = format!("docker.io/library/{rest}");
     }
-    if storage::repository(&full) == full {
+    if names::repository(&full) == full {
         full.push_str(":latest");
     }
     Some(full)
@@ -228,7 +234,7 @@ fn canonical_name(name: &str, names: &[String]) -> String {
     if let Some(full) = full_name(name) {
         return full;
     }
-    let repository = storage::repository(name);
+    let repository = names::repository(name);
     let tag = name.strip_prefix(repository).and_then(|rest| rest.strip_prefix(':')).unwrap_or("latest");
     let suffix = format!("/{}:{}", repository, tag.split('@').next().unwrap_or(tag));
     names.iter().find(|n| n.ends_with(&suffix)).or(names.first()).cloned().unwrap_or_default()

@@ -73,6 +73,8 @@ pub struct StoredImage {
     pub manifest: Value,
     /// The config.
     pub config: Value,
+    /// The config's bytes, whose digest is the id.
+    pub raw_config: Vec<u8>,
 }
 
 impl StoredImage {
@@ -82,6 +84,34 @@ impl StoredImage {
             Some(DOCKER_MANIFEST) => ImageFormat::Docker,
             _ => ImageFormat::Oci,
         }
+    }
+
+    /// The same image with a manifest of that format, for a config of that format to be composed over.
+    #[must_use]
+    pub fn in_format(mut self, format: ImageFormat) -> Self {
+        if self.format() == format {
+            return self;
+        }
+        let (manifest_type, config_type) = media_types(format);
+        self.manifest["mediaType"] = manifest_type.into();
+        self.manifest["config"]["mediaType"] = config_type.into();
+        if let (ImageFormat::Docker, Some(fields)) = (format, self.manifest.as_object_mut()) {
+            fields.shift_remove("annotations");
+        }
+        for layer in self.manifest.get_mut("layers").and_then(Value::as_array_mut).into_iter().flatten() {
+            let old = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+            let zstd = old.ends_with("zstd");
+            let gzip = old.ends_with("gzip");
+            layer["mediaType"] = match format {
+                ImageFormat::Oci if zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+                ImageFormat::Oci if gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+                ImageFormat::Oci => "application/vnd.oci.image.layer.v1.tar",
+                ImageFormat::Docker if gzip => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                ImageFormat::Docker => "application/vnd.docker.image.rootfs.diff.tar",
+            }
+            .into();
+        }
+        self
     }
 
     /// The diff ids of the layers, lowest first.
@@ -129,6 +159,13 @@ impl StoredImage {
     }
 }
 
+fn media_types(format: ImageFormat) -> (&'static str, &'static str) {
+    match format {
+        ImageFormat::Oci => (OCI_MANIFEST, OCI_CONFIG),
+        ImageFormat::Docker => (DOCKER_MANIFEST, DOCKER_CONFIG),
+    }
+}
+
 fn strings(value: Option<&Value>) -> Vec<String> {
     value
         .and_then(Value::as_array)
@@ -147,17 +184,21 @@ pub fn scratch(format: ImageFormat, platform: (&str, &str, Option<&str>), create
     config["config"] = json!({});
     config["rootfs"] = json!({"type": "layers", "diff_ids": []});
     config["history"] = json!([]);
-    let (manifest_type, config_type) = match format {
-        ImageFormat::Oci => (OCI_MANIFEST, OCI_CONFIG),
-        ImageFormat::Docker => (DOCKER_MANIFEST, DOCKER_CONFIG),
-    };
+    let (manifest_type, config_type) = media_types(format);
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": manifest_type,
         "config": {"mediaType": config_type, "digest": "", "size": 0},
         "layers": [],
     });
-    StoredImage { id: ImageId("0".repeat(64)), digest: String::new(), names: Vec::new(), manifest, config }
+    StoredImage {
+        id: ImageId("0".repeat(64)),
+        digest: String::new(),
+        names: Vec::new(),
+        manifest,
+        config,
+        raw_config: Vec::new(),
+    }
 }
 
 /// A manifest and a config that stand over layers which the storage already holds.
@@ -183,6 +224,18 @@ impl ComposedImage {
             bail!("image {} has {layers} layers but {diff_ids} diff ids", image.id);
         }
         let config = serde_json::to_vec(config).context("writing an image config")?;
+        Self::of(image, config, annotations)
+    }
+
+    /// The image as it is, but with these annotations.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written.
+    pub fn annotated(image: &StoredImage, annotations: Map<String, Value>) -> anyhow::Result<Self> {
+        Self::of(image, image.raw_config.clone(), annotations)
+    }
+
+    fn of(image: &StoredImage, config: Vec<u8>, annotations: Map<String, Value>) -> anyhow::Result<Self> {
         let id = ImageId(hex(&Sha256::digest(&config)));
         let mut manifest = image.manifest.clone();
         manifest["config"]["digest"] = format!("sha256:{id}").into();
@@ -200,6 +253,15 @@ impl ComposedImage {
         Ok(Self { id, config, manifest })
     }
 
+    /// An image of a storage, to be committed again when it is gone and its layers are not.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written.
+    pub fn again(image: &StoredImage) -> anyhow::Result<Self> {
+        let manifest = serde_json::to_vec(&image.manifest).context("writing an image manifest")?;
+        Ok(Self { id: image.id.clone(), config: image.raw_config.clone(), manifest })
+    }
+
     /// The image as it will be stored.
     ///
     /// # Errors
@@ -211,6 +273,7 @@ impl ComposedImage {
             names: Vec::new(),
             manifest: serde_json::from_slice(&self.manifest)?,
             config: serde_json::from_slice(&self.config)?,
+            raw_config: self.config.clone(),
         })
     }
 }

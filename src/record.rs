@@ -27,6 +27,18 @@ pub enum BuildStatus {
     Interrupted,
 }
 
+impl BuildStatus {
+    /// The word in records and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// One build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BuildRecord {
@@ -56,6 +68,32 @@ pub struct BuildRecord {
     pub result: Option<ResultRecord>,
     /// All stages of the file.
     pub stages: Vec<StageRecord>,
+}
+
+impl BuildRecord {
+    /// The last 12 digits of the id: the first ones are the time, which builds of one minute share.
+    pub fn short_id(&self) -> &str {
+        short_id(&self.build_id)
+    }
+
+    /// How long it took, in milliseconds, once it is over.
+    pub fn duration_ms(&self) -> Option<u64> {
+        let started: jiff::Timestamp = self.started.parse().ok()?;
+        let ended: jiff::Timestamp = self.ended.as_ref()?.parse().ok()?;
+        u64::try_from(ended.duration_since(started).as_millis()).ok()
+    }
+
+    /// Its stage of that name, else at that position.
+    pub fn stage(&self, name: &str) -> Option<&StageRecord> {
+        let named = self.stages.iter().rfind(|stage| stage.name == name);
+        named.or_else(|| self.stages.get(name.parse::<usize>().ok()?))
+    }
+}
+
+/// The last 12 digits of a build's id.
+pub fn short_id(build_id: &str) -> &str {
+    let from = build_id.len().saturating_sub(12);
+    build_id.get(from..).unwrap_or(build_id)
 }
 
 /// The engine of a build.
@@ -127,6 +165,20 @@ pub enum StageStatus {
     FromOnly,
     /// A step failed.
     Failed,
+}
+
+impl StageStatus {
+    /// The word in records and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Pending => "pending",
+            Self::Built => "built",
+            Self::Cached => "cached",
+            Self::FromOnly => "from-only",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One stage.
@@ -216,3 +268,6 @@ pub struct InputRecord {
     /// What is known of the content.
     pub digest: Option<String>,
 }
+
+#[cfg(test)]
+mod schema_tests;

@@ -48,6 +48,9 @@ pub struct StepText<'a> {
     pub escape: u8,
     /// The file's line end.
     pub newline: &'a str,
+    /// Stages in front of the step, as name and image: what a cache mount is filled from has to be a stage (1.28
+    /// finds no build context there).
+    pub stages: Vec<(String, String)>,
     /// The LABEL instruction of a squashed stage, where one is injected.
     pub label: Option<&'a str>,
     /// ARGs in scope.
@@ -68,6 +71,9 @@ impl StepText<'_> {
         };
         if self.escape != b'\\' {
             line(&format!("# escape={}", self.escape as char));
+        }
+        for (name, image) in &self.stages {
+            line(&format!("FROM {image} AS {name}"));
         }
         line(&format!("FROM {}", self.from));
         if let Some(label) = self.label {
@@ -196,6 +202,7 @@ mod tests {
             from: "scratch",
             escape: b'\\',
             newline: "\n",
+            stages: Vec::new(),
             label: None,
             args: Vec::new(),
             shell: None,

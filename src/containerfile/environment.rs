@@ -1,6 +1,6 @@
 //! A list of environment entries in which a later value takes the place of an earlier one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Entries of the form `NAME=value`, each name once, in the order in which the names came.
 ///
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     entries: Vec<String>,
-    positions: HashMap<String, usize>,
+    positions: BTreeMap<String, usize>,
 }
 
 impl Environment {

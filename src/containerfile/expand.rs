@@ -39,7 +39,7 @@ pub enum ExpandError {
         closing: char,
     },
     /// `${name` goes on in a way that this engine does not have.
-    #[error("`{word}`: this engine has no `{modifier}` in a substitution")]
+    #[error("`{word}`: unsupported modifier `{modifier}` in a substitution (this engine does not have it)")]
     Modifier {
         /// The whole word.
         word: String,

@@ -126,7 +126,7 @@ fn what_an_engine_cannot_expand_is_an_error() {
         (
             "${A-x}",
             Rules::Buildah43,
-            "`${A-x}`: this engine has no `-` in a substitution",
+            "`${A-x}`: unsupported modifier `-` in a substitution (this engine does not have it)",
         ),
         (
             "${A",
@@ -136,22 +136,22 @@ fn what_an_engine_cannot_expand_is_an_error() {
         (
             "${A:=x}",
             Rules::Buildah43,
-            "`${A:=x}`: this engine has no `:=` in a substitution",
+            "`${A:=x}`: unsupported modifier `:=` in a substitution (this engine does not have it)",
         ),
         (
             "${A:?x}",
             Rules::Buildah28,
-            "`${A:?x}`: this engine has no `:?` in a substitution",
+            "`${A:?x}`: unsupported modifier `:?` in a substitution (this engine does not have it)",
         ),
         (
             "${A%x}",
             Rules::Buildah28,
-            "`${A%x}`: this engine has no `%` in a substitution",
+            "`${A%x}`: unsupported modifier `%` in a substitution (this engine does not have it)",
         ),
         (
             "${12}",
             Rules::Buildah28,
-            "`${12}`: this engine has no `2` in a substitution",
+            "`${12}`: unsupported modifier `2` in a substitution (this engine does not have it)",
         ),
         (
             "${N:?}",

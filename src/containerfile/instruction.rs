@@ -82,6 +82,11 @@ impl Instruction {
         self.flags.iter().filter(move |flag| flag.name == name)
     }
 
+    /// [`Instruction::original`] as an image's history shows it.
+    pub fn original_text(&self) -> String {
+        super::text::decode(&self.original)
+    }
+
     /// Whether it can change the filesystem and so makes a layer.
     pub fn is_filesystem(&self) -> bool {
         matches!(self.keyword, Keyword::Add | Keyword::Copy | Keyword::Run)

@@ -31,5 +31,6 @@ pub use parse::parse;
 pub use platform::Platform;
 pub use refusal::InstructionError;
 pub use rules::Rules;
+pub(crate) use scope::clean_path;
 pub use scope::{BuildArgs, DEFAULT_PATH, Expanded, PREDEFINED_ARGS, Scope, StageBase};
 pub use stages::{FileStage, FileStages};

@@ -194,7 +194,7 @@ impl Problem {
             Self::Pairs(keyword, PairError::NoEquals(word)) => (
                 format!("{keyword} has no `=` in `{word}`"),
                 "expected name=value".to_owned(),
-                format!(" {word}"),
+                word,
             ),
         }
     }
@@ -202,13 +202,19 @@ impl Problem {
 
 /// Finds the place of a problem in the instruction that starts at `at`.
 fn locate(source: &[u8], path: &Path, at: usize, problem: Problem) -> ParseError {
+    let is_word = matches!(problem, Problem::Pairs(..));
     let (problem, expected, pointed) = problem.describe();
+    let starts_word = |offset: usize| {
+        let before = source[..at + offset].last();
+        offset > 0 && before.is_some_and(|&byte| is_separator(byte) || byte == b'\n')
+    };
     let place = source[at..]
         .windows(pointed.len().max(1))
-        .position(|window| window == pointed.as_bytes())
-        .map_or(at, |offset| {
-            at + offset + usize::from(pointed.starts_with(' '))
-        });
+        .enumerate()
+        .position(|(offset, window)| {
+            window == pointed.as_bytes() && (!is_word || starts_word(offset))
+        })
+        .map_or(at, |offset| at + offset);
     error_at(source, path, place, problem, expected)
 }
 

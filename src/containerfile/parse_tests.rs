@@ -153,6 +153,10 @@ fn what_the_engines_do_not_parse_is_an_error_at_its_place() {
             "f:3:3: ENV has no `=` in `b`\n  |\n3 |   b\n  |   ^ expected name=value",
         ),
         (
+            "LABEL a=1 \\\n\nLABEL b=2\n",
+            "f:3:1: LABEL has no `=` in `LABEL`\n  |\n3 | LABEL b=2\n  | ^ expected name=value",
+        ),
+        (
             "LABEL a\n",
             "f:1:1: LABEL must have two arguments\n  |\n1 | LABEL a\n  | ^ expected name=value or name value",
         ),

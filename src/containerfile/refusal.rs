@@ -12,9 +12,6 @@ pub enum InstructionError {
     /// It has no arguments.
     #[error("{0} requires at least one argument")]
     AtLeastOne(&'static str),
-    /// ADD or COPY without a destination.
-    #[error("{0} requires at least two arguments")]
-    AtLeastTwo(&'static str),
     /// It has no argument, or more than one.
     #[error("{0} requires exactly one argument")]
     ExactlyOne(&'static str),

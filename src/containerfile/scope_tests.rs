@@ -1,4 +1,5 @@
-//! What instructions see. The cases for 1.28 are what buildah 1.28.2 printed in a RUN or wrote in a LABEL.
+//! What instructions see. The first two tables were also built with buildah 1.28.2, but for the lines that
+//! leave nothing in a config; the later engines' rules were read in their sources.
 
 use std::path::Path;
 

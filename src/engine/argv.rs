@@ -53,9 +53,6 @@ pub fn build_step(invocation: Invocation, call: &StepCall) -> Invocation {
     // The user's flags first: what we must hold stands behind them and wins.
     args.extend(call.flags.iter().cloned());
     args.extend(["--no-cache", "--pull=never", "--rm=true", "--force-rm=true"].map(OsString::from));
-    if call.quiet {
-        args.push("--quiet".into());
-    }
     args.push(flag("layers", if call.layers { "true" } else { "false" }));
     args.push(flag("iidfile", &call.iidfile));
     if let Some(file) = &call.ignore_file {
@@ -137,7 +134,6 @@ mod tests {
             context: "/ctx".into(),
             ignore_file: None,
             layers: false,
-            quiet: true,
             names: vec!["localhost/stagecache/a:wip".into()],
             build_contexts: vec![("base".into(), "container-image://abc".into())],
             build_args: vec![("V".into(), "a b".into()), ("HOME".into(), "/h".into())],
@@ -162,7 +158,6 @@ mod tests {
                 "--pull=never",
                 "--rm=true",
                 "--force-rm=true",
-                "--quiet",
                 "--layers=false",
                 "--iidfile=/t/iid",
                 "--build-context=base=container-image://abc",

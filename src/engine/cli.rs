@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::process::Stdio;
 
+use super::layers::{self, Layers};
 use super::storage::{self, ImageStore, Listing};
 use super::{CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, Probed, StepCall, argv, copied};
 use crate::image::{ComposedImage, ImageId, StoredImage};
@@ -69,6 +70,24 @@ impl CliEngine {
     }
 }
 
+/// Lines that the engine prints of itself: of no use where a call is one step. Only what is shown hangs on this.
+///
+/// `--quiet` would leave them out and the output of a RUN with them (1.28).
+fn is_the_engines_own(line: &[u8]) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let step = line.strip_prefix("[1/1] ").unwrap_or(line);
+    let is_step = |rest: &str| {
+        let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        digits.starts_with('/') && digits != rest
+    };
+    step.strip_prefix("STEP ").is_some_and(is_step)
+        || step == "COMMIT"
+        || step.starts_with("COMMIT localhost/stagecache/")
+        || line.strip_prefix("--> ").is_some_and(|id| id.len() >= 11 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+        || line.starts_with("Successfully tagged localhost/stagecache/")
+        || ImageId::parse(line).is_some()
+}
+
 impl Engine for CliEngine {
     fn probed(&self) -> &Probed {
         &self.probed
@@ -78,10 +97,7 @@ impl Engine for CliEngine {
         let invocation = argv::build_step(self.invocation(), call);
         let stdin = if call.stdin.is_some() { Stdio::inherit() } else { Stdio::null() };
         let mut each = |line: OutputLine| {
-            // With --quiet the id is all that the engine itself prints.
-            let is_id = matches!(&line, OutputLine::Stdout(bytes)
-                if call.quiet && std::str::from_utf8(bytes).ok().and_then(ImageId::parse).is_some());
-            if !is_id {
+            if !matches!(&line, OutputLine::Stdout(bytes) if is_the_engines_own(bytes)) {
                 output(line);
             }
         };
@@ -95,20 +111,28 @@ impl Engine for CliEngine {
         storage::list(&self.stores)
     }
 
+    fn layers(&self) -> anyhow::Result<Layers> {
+        layers::read(&self.stores)
+    }
+
     fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage> {
         storage::read(&self.stores, id)
     }
 
-    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError> {
+    fn has_layers(&self, diff_ids: &[String]) -> bool {
+        storage::has_layers(&self.stores, diff_ids)
+    }
+
+    fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError> {
         let invocation = argv::resolve_local(self.probed.kind, self.invocation(), name);
         let ended = process::capture(&invocation).map_err(|e| self.start_error(e))?;
         if process::interrupted() {
             return Err(EngineError::Interrupted);
         }
         if !ended.status.success() {
-            return Ok(None);
+            return Ok(Err(ended.stderr_tail));
         }
-        self.printed_id("inspect", &ended).map(Some)
+        self.printed_id("inspect", &ended).map(Ok)
     }
 
     fn pull(&self, request: &ImageRequest) -> Result<ImageId, EngineError> {
@@ -158,6 +182,10 @@ impl Engine for CliEngine {
             })
             .map_err(|e| self.start_error(e))?;
         self.check(verb, ended).map(drop)
+    }
+
+    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError> {
+        self.run(verb, &self.invocation().args(args)).map(drop)
     }
 
     fn sweep(&self, base: Option<&ImageId>, since: jiff::Timestamp) -> Result<(), EngineError> {

@@ -6,6 +6,7 @@
 mod argv;
 mod cli;
 mod copied;
+pub mod layers;
 mod probe;
 pub mod storage;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cli::CliEngine;
+pub use layers::Layers;
 pub use probe::{Probed, build_help, find, probe};
 pub use storage::{ListedImage, Listing};
 
@@ -63,8 +65,6 @@ pub struct StepCall {
     pub ignore_file: Option<PathBuf>,
     /// `--layers`: a commit an instruction; else one layer for all.
     pub layers: bool,
-    /// Leave out the engine's own step lines.
-    pub quiet: bool,
     /// Names for the result.
     pub names: Vec<String>,
     /// `NAME=VALUE` of `--build-context`, in order.
@@ -154,17 +154,29 @@ pub trait Engine: Send + Sync {
     /// When its index cannot be read.
     fn list(&self) -> anyhow::Result<Listing>;
 
+    /// The layers of the storage with their sizes; none where the engine cannot tell.
+    ///
+    /// # Errors
+    /// When the storage's index of layers cannot be read.
+    fn layers(&self) -> anyhow::Result<Layers> {
+        Ok(Layers::default())
+    }
+
     /// Manifest and config of an image.
     ///
     /// # Errors
     /// When it is not there.
     fn image(&self, id: &ImageId) -> anyhow::Result<StoredImage>;
 
-    /// The image that a name stands for in the storage, short names resolved as the engine does.
+    /// Whether the storage has these layers on each other, lowest first.
+    fn has_layers(&self, diff_ids: &[String]) -> bool;
+
+    /// The image that a name stands for in the storage, short names resolved as the engine does; else what the engine
+    /// says of it.
     ///
     /// # Errors
     /// When the engine cannot be run.
-    fn resolve_local(&self, name: &str) -> Result<Option<ImageId>, EngineError>;
+    fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError>;
 
     /// Pulls an image.
     ///
@@ -199,6 +211,12 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When it cannot be run or fails.
     fn pass_through(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
+
+    /// Hands a whole command line to the engine and shows nothing of what it prints.
+    ///
+    /// # Errors
+    /// When it cannot be run or fails.
+    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
 
     /// Removes the working containers that a call on this base (`None`: scratch), started at `since`, left behind.
     ///

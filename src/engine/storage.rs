@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::image::{ImageId, StoredImage};
+use crate::names;
 
 /// One place where images lie: the graph root, or an additional image store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,18 +111,9 @@ impl Listing {
     pub fn lookalikes(&self, last_component: &str) -> BTreeMap<&str, &str> {
         self.names
             .iter()
-            .filter(|(name, _)| repository(name).rsplit('/').next() == Some(last_component))
+            .filter(|(name, _)| names::repository(name).rsplit('/').next() == Some(last_component))
             .map(|(name, id)| (name.as_str(), id.as_str()))
             .collect()
-    }
-}
-
-/// A name without its tag and digest.
-pub fn repository(name: &str) -> &str {
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => name,
     }
 }
 
@@ -194,9 +186,41 @@ pub fn read(stores: &[ImageStore], id: &ImageId) -> anyhow::Result<StoredImage> 
             names: Vec::new(),
             manifest: parse(&manifest, id)?,
             config: parse(&config, id)?,
+            raw_config: config,
         });
     }
     Err(anyhow!("image {id} is not in the storage"))
+}
+
+#[derive(Deserialize)]
+struct IndexedLayer {
+    id: String,
+    #[serde(default)]
+    parent: String,
+    #[serde(default, rename = "diff-digest")]
+    diff_digest: String,
+}
+
+/// Whether these layers lie on each other in one of the stores, lowest first.
+pub fn has_layers(stores: &[ImageStore], diff_ids: &[String]) -> bool {
+    stores.iter().any(|store| {
+        let index = store.root.join(format!("{}-layers/layers.json", store.driver));
+        let layers: Vec<IndexedLayer> =
+            fs::read(index).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let mut below: Vec<&str> = vec![""];
+        for diff_id in diff_ids {
+            // The same content can lie on the same layer more than once.
+            below = layers
+                .iter()
+                .filter(|layer| layer.diff_digest == *diff_id && below.contains(&layer.parent.as_str()))
+                .map(|layer| layer.id.as_str())
+                .collect();
+            if below.is_empty() {
+                return false;
+            }
+        }
+        true
+    })
 }
 
 fn read_manifest(folder: &Path) -> io::Result<Vec<u8>> {
@@ -294,17 +318,5 @@ mod tests {
         listing.name(&ImageId::parse(&b).unwrap(), "x:1");
         assert_eq!(listing.named("x:1").unwrap().as_str(), b);
         assert!(listing.get(&ImageId::parse(&a).unwrap()).unwrap().names.is_empty());
-    }
-
-    #[test]
-    fn a_repository_is_a_name_without_tag_and_digest() {
-        for (name, expected) in [
-            ("docker.io/library/alpine:3", "docker.io/library/alpine"),
-            ("localhost:5000/a", "localhost:5000/a"),
-            ("a@sha256:12", "a"),
-            ("r:5/a:t@sha256:12", "r:5/a"),
-        ] {
-            assert_eq!(repository(name), expected);
-        }
     }
 }

@@ -17,6 +17,17 @@ const AMONG_OURS: &[&str] = &[
     "stage-labels",
 ];
 
+/// Those of the engines' own flags that the program's help names; all others are taken too.
+const IN_FRONT: &[&str] = &[
+    "engine",
+    "root",
+    "runroot",
+    "storage-driver",
+    "storage-opt",
+    "log-level",
+    "registries-conf",
+];
+
 const EXAMPLES: &str = "\
 Examples:
   podman-stagecache build -t app .
@@ -68,6 +79,19 @@ pub fn clap_command() -> Command {
     command
         .next_help_heading("The engine's own (before or behind build)")
         .args(globals)
+}
+
+/// The flags that stand in front of any command: the engine's own, and `--engine`.
+pub fn leading_arguments() -> Vec<Arg> {
+    let ours = FLAGS.iter().filter(|spec| spec.name == "engine");
+    let globals = GLOBALS
+        .iter()
+        .filter(|spec| spec.name != "version" && spec.name != "help");
+    let shown = |spec: &FlagSpec| IN_FRONT.contains(&spec.name);
+    globals
+        .chain(ours)
+        .map(|spec| argument(spec).hide(!shown(spec)))
+        .collect()
 }
 
 fn heading_of(spec: &FlagSpec) -> &'static str {

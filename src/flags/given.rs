@@ -110,6 +110,14 @@ impl BuildFlags {
         self.value(name).map(|value| value == "true")
     }
 
+    /// Takes out the uses of a flag that have this value; whether there were any.
+    pub fn take(&mut self, name: &str, value: &str) -> bool {
+        let before = self.given.len();
+        self.given
+            .retain(|given| given.name != name || given.value.as_deref() != Some(OsStr::new(value)));
+        self.given.len() < before
+    }
+
     /// Every use of a flag of this role: the engine's own first, then those of `build`.
     pub fn iter_role(&self, role: Role) -> impl Iterator<Item = &Given> {
         self.globals

@@ -28,6 +28,15 @@ pub struct Entry {
     pub build: String,
 }
 
+/// How much the cache held when that was last measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Bytes of layers that stage images have and no other image of a name has.
+    pub bytes: u64,
+    /// When, RFC 3339.
+    pub measured: String,
+}
+
 /// The keys of one stage, last time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageNearest {
@@ -150,6 +159,34 @@ impl Store {
     /// When they cannot be written.
     pub fn put_nearest(&self, identity: &str, nearest: &Nearest) -> anyhow::Result<()> {
         write_json(&self.nearest_path(identity), nearest)
+    }
+
+    /// The keys of last time of all build identities.
+    pub fn all_nearest(&self) -> Vec<(String, Nearest)> {
+        let files = fs::read_dir(self.root.join("nearest")).into_iter().flatten().flatten();
+        let identities = files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()));
+        identities.map(|identity| (identity.clone(), self.nearest(&identity))).collect()
+    }
+
+    /// Forgets the keys of last time.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn forget_nearest(&self, identity: &str) -> std::io::Result<()> {
+        fs::remove_file(self.nearest_path(identity))
+    }
+
+    /// How much the cache held when that was last measured.
+    pub fn usage(&self) -> Option<Usage> {
+        read_json(&self.root.join("usage.json"))
+    }
+
+    /// Keeps how much the cache holds.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_usage(&self, usage: &Usage) -> anyhow::Result<()> {
+        write_json(&self.root.join("usage.json"), usage)
     }
 
     fn short_name_path(&self, name: &str) -> PathBuf {

@@ -6,10 +6,12 @@
 //!     storage.json            which one
 //!     builds/<uuid>.json      records
 //!     entries/<2>/<key>.json  steps: inputs and image
+//!     images/<2>/<id>.json    manifests and configs of step images
 //!     trees/<2>/<digest>.json listings of files, to tell which ones differ
 //!     nearest/<identity>.json the keys of a build identity's stages, last time
 //!     index/                  digests of context files
-//!     names/<name>.json       stage images that are kept by name
+//!     usage.json              how much the cache holds
+//!     names.json              stage images that are kept by name, by build identity and stage
 //!     locks/                  advisory locks
 //! ```
 //!
@@ -17,7 +19,9 @@
 //! decides anything.
 
 mod entries;
+mod images;
 mod lock;
+mod names;
 mod records;
 
 use std::env;
@@ -28,7 +32,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use entries::{Entry, Nearest, StageNearest};
+pub use entries::{Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
 pub use records::RecordFile;
 
@@ -79,6 +83,12 @@ impl Store {
             })?;
         }
         Ok(Self { root })
+    }
+
+    /// The stores of all storages that the state folder knows.
+    pub fn all(state: &Path) -> Vec<Self> {
+        let folders = fs::read_dir(state.join("storages")).into_iter().flatten().flatten();
+        folders.map(|folder| Self { root: folder.path() }).collect()
     }
 
     /// The folder.

@@ -17,6 +17,11 @@ pub struct RecordFile {
 }
 
 impl RecordFile {
+    /// Changes the record; the change is on the disk with the next [`RecordFile::update`].
+    pub fn change(&self, change: impl FnOnce(&mut BuildRecord)) {
+        change(&mut self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+
     /// Changes the record and writes it.
     ///
     /// # Errors

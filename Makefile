@@ -1,0 +1,117 @@
+# What can be done here: `make help`. Each target sets up by itself what it needs.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man
+LIBEXECDIR = $(PREFIX)/libexec/podman-stagecache
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
+FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
+# Where the docker command line looks for its plugins.
+DOCKERPLUGINDIR = $(PREFIX)/libexec/docker/cli-plugins
+
+# What is installed; `make install PROGRAM=…` takes one that is built already.
+PROGRAM = target/release/podman-stagecache
+# Where the man pages are written before they are installed.
+MANOUT = man
+SCRIPTS = $(shell grep -lrE --exclude='*.txt' --exclude='*.rs' --exclude='*.md' '^\#!/(usr/bin/env bash|bin/sh)|^\# shellcheck shell=' contrib tests .ci)
+
+# A RUN needs an isolation that works on this machine; what is asked for in the environment is kept.
+WITH_ISOLATION = BUILDAH_ISOLATION="$$(contrib/isolation)"
+# nextest runs each test in a process of its own and in parallel; cargo test does as well.
+TESTS := $(shell command -v cargo-nextest >/dev/null && echo nextest run --no-fail-fast -E \'not binary\(conformance\)\' || echo test --lib --bins --tests)
+CONFORMANCE_ENGINES ?= buildah podman
+CONFORMANCE_FLAGS ?=
+
+.DEFAULT_GOAL := build
+.PHONY: help build release demo test test-real conformance test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
+
+help: ## this text
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
+
+build: ## the program, as developers run it: target/debug/podman-stagecache
+	$(CARGO) build --locked
+
+release: target/release/podman-stagecache ## the program, as users run it: target/release/podman-stagecache
+
+target/release/podman-stagecache: Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+	$(CARGO) build --locked --release
+	@touch $@
+
+setup:
+	@contrib/setup
+
+setup-dev:
+	@contrib/setup --dev
+
+demo: setup build ## an example project built twice, with a change in between; leaves nothing behind
+	@contrib/demo/demo
+
+test: setup ## all tests that need no network: unit tests, and end-to-end tests on the installed engines
+	$(WITH_ISOLATION) $(CARGO) $(TESTS) --locked
+	$(CARGO) test --locked --quiet --test conformance
+
+test-real: setup-dev build ## real software from a real distribution base; fetches packages the first time
+	$(WITH_ISOLATION) tests/real/run.sh
+
+conformance: setup build ## each case of the corpus by an engine and by us: nothing may differ
+	$(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- $(CONFORMANCE_ENGINES:%=--engine %) $(CONFORMANCE_FLAGS)
+
+test-matrix: setup-dev build ## the end-to-end tests and the corpus on other versions of the engines
+	@test -x contrib/ci/matrix || { echo 'make: contrib/ci/matrix is not there' >&2; exit 1; }
+	contrib/ci/matrix
+
+bench: setup-dev release ## how long builds take, beside the engine's own
+	@test -x contrib/bench || { echo 'make: contrib/bench is not there' >&2; exit 1; }
+	contrib/bench
+
+lint: lint-scripts ## formatting, clippy, shellcheck, licences
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then set -x; $(CARGO) deny --locked check; \
+	else echo 'lint: cargo-deny is not here: licences were not checked' >&2; fi
+
+lint-scripts: setup-dev
+	shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
+
+man: $(PROGRAM) ## man pages into man/
+	rm -rf $(MANOUT) && mkdir -p $(MANOUT)
+	$(PROGRAM) man $(MANOUT)
+
+completions: build ## completions for each shell into completions/
+	mkdir -p completions
+	target/debug/podman-stagecache completion bash >completions/podman-stagecache.bash
+	target/debug/podman-stagecache completion zsh >completions/_podman-stagecache
+	target/debug/podman-stagecache completion fish >completions/podman-stagecache.fish
+	target/debug/podman-stagecache completion elvish >completions/podman-stagecache.elv
+	target/debug/podman-stagecache completion powershell >completions/podman-stagecache.ps1
+
+install: man ## program, man pages, completions and profile function into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/podman-stagecache
+	ln -sf podman-stagecache $(DESTDIR)$(BINDIR)/buildah-stagecache
+	install -D -m 755 contrib/bin/docker-stagecache $(DESTDIR)$(DOCKERPLUGINDIR)/docker-stagecache
+	install -D -m 755 contrib/bin/podman $(DESTDIR)$(LIBEXECDIR)/podman
+	ln -sf podman $(DESTDIR)$(LIBEXECDIR)/buildah
+	install -D -m 644 contrib/shell/podman-stagecache.sh $(DESTDIR)$(LIBEXECDIR)/podman-stagecache.sh
+	install -D -m 644 contrib/shell/podman-stagecache.sh $(DESTDIR)$(SYSCONFDIR)/profile.d/podman-stagecache.sh
+	install -d $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(MANOUT)/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -D -m 644 completions/podman-stagecache.bash $(DESTDIR)$(BASHDIR)/podman-stagecache
+	install -D -m 644 completions/_podman-stagecache $(DESTDIR)$(ZSHDIR)/_podman-stagecache
+	install -D -m 644 completions/podman-stagecache.fish $(DESTDIR)$(FISHDIR)/podman-stagecache.fish
+
+uninstall: ## what install has put there
+	rm -f $(DESTDIR)$(BINDIR)/podman-stagecache $(DESTDIR)$(BINDIR)/buildah-stagecache
+	rm -f $(DESTDIR)$(DOCKERPLUGINDIR)/docker-stagecache
+	rm -rf $(DESTDIR)$(LIBEXECDIR)
+	rm -f $(DESTDIR)$(SYSCONFDIR)/profile.d/podman-stagecache.sh
+	rm -f $(DESTDIR)$(MANDIR)/man1/podman-stagecache.1 $(DESTDIR)$(MANDIR)/man1/podman-stagecache-*.1
+	rm -f $(DESTDIR)$(BASHDIR)/podman-stagecache $(DESTDIR)$(ZSHDIR)/_podman-stagecache
+	rm -f $(DESTDIR)$(FISHDIR)/podman-stagecache.fish
+
+clean: ## what was built here
+	$(CARGO) clean
+	rm -rf man

@@ -1,0 +1,400 @@
+//! The file index: digests of files whose stat is what it was, so that an unchanged file is not read again.
+//!
+//! One binary file for each context: 16 bytes of header, a record of 88 bytes for each file, a BLAKE3 checksum. It may be deleted at any time; what is corrupt, too long or of another version counts as empty.
+//!
+//! A record is used only when device, inode, size, mtime, ctime and mode of the file at that path are all what they
+//! were. ctime cannot be set from user space, so new content with the old size and the old mtime is seen, and so is
+//! a changed extended attribute. What ctime cannot tell is a change in the same instant of a coarse clock, after
+//! the file was read. So, as in git, a file is recorded only when its ctime was [`MARGIN_NS`] old before the reading
+//! began: any later change then gets another ctime. (Open at that: stores through a writable shared mapping whose
+//! page the kernel has not yet written back, and a file server whose clock runs behind ours by more than the margin
+//! and that changes a file twice within one of its clock ticks.)
+//!
+//! Builds may run at the same time: each reads the file once and replaces it as a whole, the last one wins, and
+//! every record proves itself against the file that it speaks of.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Digest;
+use super::record::{Identity, PathHash, RECORD, Record, Remembered};
+
+/// Raise the last digit when the layout changes; other files are then taken for empty.
+const MAGIC: &[u8; 8] = b"scindex1";
+const HEADER: usize = 16;
+const CHECKSUM: usize = 32;
+
+/// Bounds the file to 44 MB and what it costs to read it.
+const MAX_RECORDS: usize = 500_000;
+
+/// So many times the index is written without a file being seen before its record goes.
+const MAX_AGE: u8 = 8;
+
+/// Timestamps are as coarse as two seconds (FAT) and come from a clock that ticks every few milliseconds.
+const MARGIN_NS: i64 = 3_000_000_000;
+
+/// The digests that earlier builds found in one context.
+#[derive(Debug)]
+pub struct FileIndex {
+    file: PathBuf,
+    known: Known,
+    fresh: Mutex<Vec<Record>>,
+    margin_ns: i64,
+}
+
+/// The records as they lie in the file: in the order of a walk, so that neighbours are met together.
+#[derive(Debug, Default)]
+struct Known {
+    bytes: Vec<u8>,
+    places: HashMap<PathHash, u32>,
+    /// Whether this build has met the file of a record.
+    seen: Vec<AtomicBool>,
+}
+
+impl FileIndex {
+    /// Opens the index of the context at `context_root` in the folder `dir`; what cannot be read is empty.
+    pub fn open(dir: &Path, context_root: &Path) -> Self {
+        let root = fs::canonicalize(context_root).unwrap_or_else(|_| context_root.to_owned());
+        let name = Digest::of(root.as_os_str().as_bytes()).to_hex();
+        let file = dir.join(format!("{}.index", &name[..32]));
+        let known = read(&file).unwrap_or_default();
+        Self {
+            file,
+            known,
+            fresh: Mutex::default(),
+            margin_ns: MARGIN_NS,
+        }
+    }
+
+    /// How many files are remembered.
+    pub fn len(&self) -> usize {
+        self.known.seen.len()
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.known.seen.is_empty()
+    }
+
+    /// Writes what was learned since [`FileIndex::open`]; says whether there was anything to write.
+    pub fn save(&self) -> io::Result<bool> {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh.is_empty() {
+            return Ok(false);
+        }
+        let replaced: HashSet<PathHash> = fresh.iter().map(|record| record.path).collect();
+        let known = self.known.seen.iter().enumerate().map(|(place, seen)| {
+            let record = self.known.record(place);
+            match seen.load(Ordering::Relaxed) {
+                true => Record { age: 0, ..record },
+                false => Record {
+                    age: record.age.saturating_add(1),
+                    ..record
+                },
+            }
+        });
+        let mut records: Vec<Record> = known
+            .filter(|record| record.age <= MAX_AGE && !replaced.contains(&record.path))
+            .chain(fresh.iter().copied())
+            .collect();
+        drop(fresh);
+        if records.len() > MAX_RECORDS {
+            records.sort_by_key(|record| record.age);
+            records.truncate(MAX_RECORDS);
+        }
+        write(&self.file, &records)?;
+        Ok(true)
+    }
+
+    /// What is known of the file at `path` if it is still the same file.
+    pub(super) fn get(&self, path: PathHash, identity: &Identity) -> Option<Remembered> {
+        let place = *self.known.places.get(&path)? as usize;
+        let record = self.known.record(place);
+        (record.identity == *identity).then(|| {
+            self.known.seen[place].store(true, Ordering::Relaxed);
+            record.remembered
+        })
+    }
+
+    /// Remembers what was read from `read_began_ns` on, unless a change in that instant could go unseen.
+    pub(super) fn record(
+        &self,
+        path: PathHash,
+        identity: Identity,
+        remembered: Remembered,
+        read_began_ns: i64,
+    ) {
+        if identity.ctime_ns > read_began_ns.saturating_sub(self.margin_ns) {
+            return;
+        }
+        let record = Record {
+            path,
+            identity,
+            remembered,
+            age: 0,
+        };
+        self.fresh
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(record);
+    }
+
+    /// The same index that trusts files however young they are: for tests that cannot wait.
+    #[cfg(test)]
+    pub(super) fn without_margin(mut self) -> Self {
+        self.margin_ns = i64::MIN / 2;
+        self
+    }
+}
+
+/// The clock that file timestamps are compared with.
+pub(super) fn now_ns() -> i64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
+impl Known {
+    fn record(&self, place: usize) -> Record {
+        Record::decode(&self.bytes[HEADER + place * RECORD..][..RECORD])
+    }
+}
+
+fn read(file: &Path) -> Option<Known> {
+    let longest = (HEADER + MAX_RECORDS * RECORD + CHECKSUM) as u64;
+    if fs::metadata(file).ok()?.len() > longest {
+        return None;
+    }
+    let bytes = fs::read(file).ok()?;
+    let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>()?;
+    let (header, records) = content.split_first_chunk::<HEADER>()?;
+    let count = records.len() / RECORD;
+    let whole = header.starts_with(MAGIC)
+        && records.len() % RECORD == 0
+        && header[8..] == (count as u64).to_le_bytes()
+        && Digest::of(content).as_bytes() == checksum;
+    if !whole {
+        return None;
+    }
+    let mut known = Known {
+        places: HashMap::with_capacity(count),
+        seen: (0..count).map(|_| AtomicBool::new(false)).collect(),
+        bytes,
+    };
+    for place in 0..count {
+        let path = known.record(place).path;
+        known.places.insert(path, u32::try_from(place).ok()?);
+    }
+    Some(known)
+}
+
+fn write(file: &Path, records: &[Record]) -> io::Result<()> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)?;
+    let mut bytes = Vec::with_capacity(HEADER + records.len() * RECORD + CHECKSUM);
+    bytes.extend(MAGIC);
+    bytes.extend((records.len() as u64).to_le_bytes());
+    records.iter().for_each(|record| record.encode(&mut bytes));
+    let checksum = Digest::of(&bytes);
+    bytes.extend(checksum.as_bytes());
+    let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
+    temporary.write_all(&bytes)?;
+    temporary.persist(file)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: Identity = Identity {
+        device: 1,
+        inode: 2,
+        size: 3,
+        mtime_ns: -4,
+        ctime_ns: 5_000_000_000,
+        mode: 0o100_644,
+    };
+
+    fn remembered(content: &str) -> Remembered {
+        Remembered {
+            digest: Digest::of(content.as_bytes()),
+            has_xattrs: false,
+        }
+    }
+
+    /// An index file in `dir` that remembers `paths`.
+    fn saved(dir: &Path, paths: &[&str]) {
+        let index = FileIndex::open(dir, dir);
+        paths.iter().for_each(|path| {
+            index.record(
+                PathHash::of(path.as_bytes()),
+                IDENTITY,
+                remembered(path),
+                now_ns(),
+            )
+        });
+        assert!(index.save().unwrap());
+    }
+
+    #[test]
+    fn what_was_saved_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        saved(dir.path(), &["a", "b"]);
+        let index = FileIndex::open(dir.path(), dir.path());
+        assert_eq!(
+            (
+                index.get(PathHash::of(b"a"), &IDENTITY),
+                index.get(PathHash::of(b"b"), &IDENTITY)
+            ),
+            (Some(remembered("a")), Some(remembered("b")))
+        );
+        assert_eq!(index.get(PathHash::of(b"c"), &IDENTITY), None);
+        assert!(!index.save().unwrap(), "nothing new, nothing to write");
+    }
+
+    #[test]
+    fn every_part_of_the_stat_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        saved(dir.path(), &["a"]);
+        let index = FileIndex::open(dir.path(), dir.path());
+        for other in [
+            Identity {
+                device: 9,
+                ..IDENTITY
+            },
+            Identity {
+                inode: 9,
+                ..IDENTITY
+            },
+            Identity {
+                size: 9,
+                ..IDENTITY
+            },
+            Identity {
+                mtime_ns: 9,
+                ..IDENTITY
+            },
+            Identity {
+                ctime_ns: 9,
+                ..IDENTITY
+            },
+            Identity {
+                mode: 9,
+                ..IDENTITY
+            },
+        ] {
+            assert_eq!(index.get(PathHash::of(b"a"), &other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_just_now_is_not_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = FileIndex::open(dir.path(), dir.path());
+        let began = IDENTITY.ctime_ns + MARGIN_NS;
+        index.record(PathHash::of(b"young"), IDENTITY, remembered("1"), began - 1);
+        assert!(!index.save().unwrap());
+        index.record(PathHash::of(b"old"), IDENTITY, remembered("1"), began);
+        assert!(index.save().unwrap());
+    }
+
+    #[test]
+    fn a_damaged_index_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        saved(dir.path(), &["a", "b", "c"]);
+        let file = FileIndex::open(dir.path(), dir.path()).file;
+        let whole = fs::read(&file).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&file, damaged).unwrap();
+            assert!(
+                FileIndex::open(dir.path(), dir.path()).is_empty(),
+                "byte {at}"
+            );
+        }
+        for length in [0, 1, HEADER, whole.len() - 1] {
+            fs::write(&file, &whole[..length]).unwrap();
+            assert!(
+                FileIndex::open(dir.path(), dir.path()).is_empty(),
+                "length {length}"
+            );
+        }
+        fs::write(&file, whole).unwrap();
+        assert_eq!(FileIndex::open(dir.path(), dir.path()).len(), 3);
+    }
+
+    #[test]
+    fn files_not_seen_for_long_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        saved(dir.path(), &["kept", "gone"]);
+        for run in 0..=MAX_AGE {
+            let index = FileIndex::open(dir.path(), dir.path());
+            assert!(index.get(PathHash::of(b"kept"), &IDENTITY).is_some());
+            index.record(
+                PathHash::of(format!("new {run}").as_bytes()),
+                IDENTITY,
+                remembered("x"),
+                now_ns(),
+            );
+            assert!(index.save().unwrap());
+        }
+        let index = FileIndex::open(dir.path(), dir.path());
+        assert!(index.get(PathHash::of(b"gone"), &IDENTITY).is_none());
+        assert!(index.get(PathHash::of(b"kept"), &IDENTITY).is_some());
+    }
+
+    #[test]
+    fn the_newer_record_of_a_path_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        saved(dir.path(), &["a"]);
+        let index = FileIndex::open(dir.path(), dir.path());
+        let newer = Identity {
+            ctime_ns: 6_000_000_000,
+            ..IDENTITY
+        };
+        index.record(PathHash::of(b"a"), newer, remembered("new"), now_ns());
+        index.save().unwrap();
+        let index = FileIndex::open(dir.path(), dir.path());
+        assert_eq!(
+            (index.len(), index.get(PathHash::of(b"a"), &newer)),
+            (1, Some(remembered("new")))
+        );
+    }
+
+    #[test]
+    fn writers_at_the_same_time_leave_a_whole_index() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let dir = dir.path();
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        let index = FileIndex::open(dir, dir);
+                        index.record(
+                            PathHash::of(format!("{writer}").as_bytes()),
+                            IDENTITY,
+                            remembered("x"),
+                            now_ns(),
+                        );
+                        index.save().unwrap();
+                    }
+                });
+            }
+        });
+        assert!(!FileIndex::open(dir.path(), dir.path()).is_empty());
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "no temporary files stay behind"
+        );
+    }
+}

@@ -1,0 +1,381 @@
+//! Decides for every step whether its result is there, and if not, why not.
+//!
+//! Pure: stages that were prepared and what is known of earlier builds go in, verdicts come out. Keys by
+//! definition are known for all steps before anything runs. Where a step takes bytes from a stage that runs
+//! again, its verdict stays open until `execute` has those bytes and asks [`content_inputs`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::engine::CopiedRequest;
+use crate::graph::Origin;
+use crate::image::ImageId;
+use crate::key::{Change, Content, Parent, StepInputs, StepKey, changes};
+use crate::prepare::{PreparedStage, PreparedStep};
+use crate::store::Entry;
+use crate::verdict::{FoundBy, Reason, Verdict};
+
+/// What is known of earlier builds.
+pub trait Known {
+    /// The step of that key.
+    fn entry(&self, key: &StepKey) -> Option<Entry>;
+    /// Whether the storage has the image, or all that it takes to have it again without running anything.
+    fn has_image(&self, id: &ImageId) -> bool;
+    /// The inputs of the step that stood here last time; behind the last step stands the tail.
+    fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<StepInputs>;
+    /// Which files two listings differ in.
+    fn files(&self, old: &str, new: &str) -> Option<String>;
+    /// The digest of bytes in an image.
+    fn copied(&self, request: &CopiedRequest) -> Option<String>;
+}
+
+/// Which results count.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// `--no-cache`.
+    pub no_cache: bool,
+    /// `--no-cache-filter`: stages by name or number.
+    pub no_cache_stages: BTreeSet<String>,
+    /// `--cache-ttl`.
+    pub time_to_live: Option<std::time::Duration>,
+    /// The time that ages are counted from.
+    pub now: Timestamp,
+    /// What tells steps apart that cannot be keyed: the build's UUID.
+    pub nonce: String,
+}
+
+/// A step with its key and verdict.
+#[derive(Debug, Clone)]
+pub struct StepPlan {
+    /// What it hangs on, by definition.
+    pub inputs: StepInputs,
+    /// The key of that.
+    pub key: StepKey,
+    /// The decision.
+    pub verdict: Verdict,
+    /// The result, for a hit.
+    pub found: Option<Entry>,
+    /// How long the step took when it last ran here, in milliseconds.
+    pub last_duration_ms: Option<u64>,
+}
+
+/// A stage with its verdicts.
+#[derive(Debug, Clone)]
+pub struct StagePlan {
+    /// Its steps.
+    pub steps: Vec<StepPlan>,
+    /// The tail's inputs.
+    pub tail_inputs: StepInputs,
+    /// The stage's key: that of its tail, which stands on its last step.
+    pub key: StepKey,
+    /// What another stage's COPY --from hangs on: the last step with a layer, or the base.
+    pub files: Content,
+    /// The image that holds those files, where it is known already.
+    pub files_image: Option<ImageId>,
+    /// The stage's key by content, where it is known already.
+    pub content_key: Option<StepKey>,
+}
+
+impl StagePlan {
+    /// Whether nothing has to run.
+    pub fn is_cached(&self) -> bool {
+        self.steps.iter().all(|step| step.verdict.is_hit())
+    }
+
+    /// The first reason of the first step that runs.
+    pub fn first_cause(&self) -> Option<&Reason> {
+        self.steps.iter().find_map(|step| step.verdict.reasons().first())
+    }
+}
+
+/// The verdicts of a build, by stage.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The stages that are built.
+    pub stages: BTreeMap<usize, StagePlan>,
+}
+
+impl Plan {
+    /// Decides.
+    pub fn new(prepared: &BTreeMap<usize, PreparedStage>, known: &dyn Known, rules: &Rules) -> Self {
+        let mut plan = Self::default();
+        for (&index, stage) in prepared {
+            let decided = Planner { plan: &plan, prepared, known, rules, stage }.stage();
+            plan.stages.insert(index, decided);
+        }
+        plan
+    }
+
+    /// How many steps run, at most.
+    pub fn misses(&self) -> usize {
+        self.stages.values().flat_map(|s| &s.steps).filter(|s| !s.verdict.is_hit()).count()
+    }
+}
+
+struct Planner<'a> {
+    plan: &'a Plan,
+    prepared: &'a BTreeMap<usize, PreparedStage>,
+    known: &'a dyn Known,
+    rules: &'a Rules,
+    stage: &'a PreparedStage,
+}
+
+impl Planner<'_> {
+    fn stage(&self) -> StagePlan {
+        let stage = self.stage;
+        let (mut parent, content_parent) = self.parents();
+        let mut definitions = Vec::new();
+        for step in &stage.steps {
+            let inputs = self.definition(step, parent);
+            let key = inputs.key();
+            parent = Parent::Step(key.clone());
+            definitions.push((inputs, key));
+        }
+        let mut tail_inputs = stage.tail_inputs.clone();
+        tail_inputs.parent = parent;
+        let key = tail_inputs.key();
+        let files = match definitions.last() {
+            Some((_, key)) => Content::Stage(key.clone()),
+            None => self.base_files(),
+        };
+        let (steps, files_image, content_parent) = self.verdicts(definitions, content_parent);
+        let content_key = content_parent.map(|parent| {
+            let mut inputs = tail_inputs.clone();
+            inputs.parent = parent;
+            inputs.key()
+        });
+        StagePlan { steps, tail_inputs, key, files, files_image, content_key }
+    }
+
+    /// What the first step stands on: by definition, and by content where that is known.
+    fn parents(&self) -> (Parent, Option<Parent>) {
+        match (&self.stage.stage.base, &self.stage.base) {
+            (Origin::Stage(index), _) => {
+                let below = &self.plan.stages[index];
+                (Parent::Step(below.key.clone()), below.content_key.clone().map(Parent::Step))
+            }
+            (_, Some(base)) => {
+                let parent = Parent::Image(base.image.id.clone());
+                (parent.clone(), Some(parent))
+            }
+            (_, None) => (Parent::Scratch, Some(Parent::Scratch)),
+        }
+    }
+
+    fn base_files(&self) -> Content {
+        match (&self.stage.stage.base, &self.stage.base) {
+            (Origin::Stage(index), _) => self.plan.stages[index].files.clone(),
+            (_, Some(base)) => Content::Image(base.image.id.clone()),
+            (_, None) => Content::Bytes("scratch".into()),
+        }
+    }
+
+    fn base_image(&self) -> Option<ImageId> {
+        match (&self.stage.stage.base, &self.stage.base) {
+            (Origin::Stage(index), _) => self.plan.stages[index].files_image.clone(),
+            (_, base) => base.as_ref().map(|base| base.image.id.clone()),
+        }
+    }
+
+    fn definition(&self, step: &PreparedStep, parent: Parent) -> StepInputs {
+        let mut inputs = step.inputs.clone();
+        inputs.parent = parent;
+        for foreign in &step.foreign {
+            if let Origin::Stage(index) = foreign.origin {
+                inputs.sources[foreign.source].content = self.plan.stages[&index].files.clone();
+            }
+        }
+        if step.always.is_some() {
+            inputs.flags.insert("build".into(), vec![self.rules.nonce.clone()]);
+        }
+        inputs
+    }
+
+    fn bypass(&self) -> Option<Reason> {
+        let stage = &self.stage.stage;
+        if self.rules.no_cache {
+            return Some(Reason::NoCache);
+        }
+        let named = |name: &str| {
+            self.rules.no_cache_stages.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+        };
+        (named(&stage.name) || named(&stage.position.to_string())).then_some(Reason::NoCacheFilter)
+    }
+
+    fn usable(&self, entry: &Entry) -> Result<(), Reason> {
+        if !self.known.has_image(&entry.image) {
+            return Err(Reason::ImageGone { image: entry.image.clone() });
+        }
+        if let Some(limit) = self.rules.time_to_live {
+            let created: Option<Timestamp> = entry.created.parse().ok();
+            let age = created.map(|created| self.rules.now.duration_since(created));
+            let old = age.is_none_or(|age| age > jiff::SignedDuration::try_from(limit).unwrap_or_default());
+            if old {
+                let age = age.map_or("of unknown age".into(), |age| format!("{age:#}"));
+                return Err(Reason::Expired { age });
+            }
+        }
+        Ok(())
+    }
+
+    fn verdicts(
+        &self,
+        definitions: Vec<(StepInputs, StepKey)>,
+        content_parent: Option<Parent>,
+    ) -> (Vec<StepPlan>, Option<ImageId>, Option<Parent>) {
+        let bypass = self.bypass();
+        // The layers below an image are there when the image is: the deepest hit covers all before it.
+        let entries: Vec<Option<Entry>> = definitions.iter().map(|(_, key)| self.known.entry(key)).collect();
+        let covered = match &bypass {
+            Some(_) => 0,
+            None => entries
+                .iter()
+                .rposition(|entry| entry.as_ref().is_some_and(|entry| self.usable(entry).is_ok()))
+                .map_or(0, |n| n + 1),
+        };
+        let mut steps: Vec<StepPlan> = Vec::new();
+        let mut content_parent = content_parent;
+        let mut image = self.base_image();
+        for (n, ((inputs, key), entry)) in definitions.into_iter().zip(entries).enumerate() {
+            let step = &self.stage.steps[n];
+            let last_duration_ms = entry.as_ref().map(|entry| entry.duration_ms);
+            if n < covered {
+                let by_content =
+                    entry.as_ref().and_then(|entry| entry.by_content.clone()).unwrap_or_else(|| key.clone());
+                content_parent = Some(Parent::Step(by_content));
+                image = entry.as_ref().map(|entry| entry.image.clone());
+                let verdict = Verdict::Hit { by: FoundBy::Definition };
+                steps.push(StepPlan { inputs, key, verdict, found: entry, last_duration_ms });
+                continue;
+            }
+            let reasons = match &bypass {
+                Some(reason) => vec![reason.clone()],
+                None => self.reasons(n, step, &inputs, entry.as_ref()),
+            };
+            let before_runs = steps.last().is_some_and(|s| matches!(s.verdict, Verdict::Miss { .. }));
+            let by_content = self.by_content(step, &inputs, content_parent.as_ref());
+            let content_key = by_content.as_ref().map(StepInputs::key);
+            let found = match &bypass {
+                Some(_) => None,
+                None => content_key
+                    .as_ref()
+                    .filter(|content| **content != key)
+                    .and_then(|content| self.known.entry(content))
+                    .filter(|entry| self.usable(entry).is_ok()),
+            };
+            let (verdict, last) = match &found {
+                Some(entry) => {
+                    image = Some(entry.image.clone());
+                    (Verdict::Hit { by: FoundBy::Content }, Some(entry.duration_ms))
+                }
+                None => {
+                    image = None;
+                    let open = bypass.is_none() && content_key.is_none() && !before_runs && step.always.is_none();
+                    let last = last_duration_ms.or_else(|| self.last_duration(n));
+                    let verdict = if open { Verdict::Open { reasons } } else { Verdict::Miss { reasons } };
+                    (verdict, last)
+                }
+            };
+            content_parent = content_key.map(Parent::Step);
+            steps.push(StepPlan { inputs, key, verdict, found, last_duration_ms: last });
+        }
+        (steps, image, content_parent)
+    }
+
+    fn last_duration(&self, n: usize) -> Option<u64> {
+        let stage = &self.stage.stage;
+        let inputs = self.known.nearest(&stage.name, stage.index, n)?;
+        self.known.entry(&inputs.key()).map(|entry| entry.duration_ms)
+    }
+
+    /// The step's inputs by content, where all bytes it takes are there already.
+    fn by_content(
+        &self,
+        step: &PreparedStep,
+        inputs: &StepInputs,
+        parent: Option<&Parent>,
+    ) -> Option<StepInputs> {
+        let mut bytes = BTreeMap::new();
+        for foreign in &step.foreign {
+            let image = match &foreign.origin {
+                Origin::Stage(index) => self.plan.stages[index].files_image.clone()?,
+                _ => match &inputs.sources[foreign.source].content {
+                    Content::Image(id) => id.clone(),
+                    _ => continue,
+                },
+            };
+            let request = CopiedRequest { image, sources: foreign.paths.clone() };
+            match self.known.copied(&request) {
+                Some(digest) => drop(bytes.insert(foreign.source, digest)),
+                // Only the stage's tip may have been kept: `execute` reads that.
+                None if matches!(foreign.origin, Origin::Stage(_)) => return None,
+                None => {}
+            }
+        }
+        Some(content_inputs(inputs, parent?, &bytes))
+    }
+
+    fn reasons(
+        &self,
+        n: usize,
+        step: &PreparedStep,
+        inputs: &StepInputs,
+        entry: Option<&Entry>,
+    ) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if let Some(why) = &step.always {
+            reasons.push(Reason::Always { why: why.clone() });
+        }
+        if let Some(Err(reason)) = entry.map(|entry| self.usable(entry)) {
+            reasons.push(reason);
+            return reasons;
+        }
+        let stage = &self.stage.stage;
+        let Some(old) = self.known.nearest(&stage.name, stage.index, n) else {
+            if reasons.is_empty() {
+                reasons.push(Reason::FirstBuild);
+            }
+            return reasons;
+        };
+        for change in changes(&old, inputs, &|a, b| self.known.files(a, b)) {
+            match change {
+                Change::Parent => reasons.push(Reason::StepBefore),
+                Change::Bytes { from } => reasons.push(self.stage_reason(&from)),
+                Change::Flag { name, .. } if name == "build" => {}
+                other => reasons.push(Reason::Changed(other)),
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push(Reason::FirstBuild);
+        }
+        reasons
+    }
+
+    /// Other bytes from a stage: that stage's own first cause, if it runs.
+    fn stage_reason(&self, from: &str) -> Reason {
+        let runs = from.strip_prefix("stage ").and_then(|name| {
+            let index = self.prepared.iter().rfind(|(_, s)| s.stage.name == name)?.0;
+            let plan = self.plan.stages.get(index)?;
+            let cause = plan.first_cause()?;
+            Some(Reason::StageRuns { stage: name.to_owned(), cause: cause.to_string() })
+        });
+        runs.unwrap_or_else(|| Reason::Changed(Change::Bytes { from: from.to_owned() }))
+    }
+}
+
+/// A step's inputs with the bytes that are really copied in place of where they come from.
+///
+/// `bytes` has the digests by source; a source without one keeps its definition.
+pub fn content_inputs(
+    inputs: &StepInputs,
+    parent: &Parent,
+    bytes: &BTreeMap<usize, String>,
+) -> StepInputs {
+    let mut by_content = inputs.clone();
+    by_content.parent = parent.clone();
+    for (&source, digest) in bytes {
+        by_content.sources[source].content = Content::Bytes(digest.clone());
+    }
+    by_content
+}

@@ -1,0 +1,39 @@
+//! Draws what others have decided: progress, tables, JSON. Decides nothing.
+
+pub mod filter;
+pub mod progress;
+pub mod steps;
+pub mod table;
+pub mod template;
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// Nobody reads standard output any more: `podman-stagecache ls | head -1`.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output is closed")]
+pub struct ClosedPipe;
+
+/// Writes to standard output.
+///
+/// # Errors
+/// [`ClosedPipe`] when nobody reads it any more, and when it cannot be written.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
+        written => written.context("writing to standard output"),
+    }
+}
+
+/// Writes JSON for people and programs to standard output.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value).context("writing JSON")?;
+    text.push('\n');
+    print(&text)
+}

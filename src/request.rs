@@ -1,0 +1,427 @@
+//! What a command line asks for, with the defaults of engine and environment filled in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+
+use crate::engine::{Probed, Version};
+use crate::flags::values::{self, BuildContext, Environment};
+use crate::flags::{BuildFlags, Platform, PullPolicy, Role, platform, pull_policy};
+use crate::image::ImageFormat;
+use crate::tip::TipFlags;
+use crate::upkeep::Bound;
+
+/// How many of a stage's images are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepStages {
+    /// The last so many.
+    Last(usize),
+    /// All.
+    All,
+}
+
+/// A build as it is asked for.
+#[derive(Debug)]
+pub struct BuildRequest {
+    /// The context argument.
+    pub context: Option<OsString>,
+    /// `--file`, in order.
+    pub files: Vec<OsString>,
+    /// Arguments of the preprocessor.
+    pub cpp_flags: Vec<OsString>,
+    /// `--ignorefile`.
+    pub ignore_file: Option<PathBuf>,
+    /// `--target`.
+    pub target: Option<String>,
+    /// `--from`.
+    pub first_base: Option<String>,
+    /// Values of build arguments.
+    pub build_args: BTreeMap<String, String>,
+    /// Names of arguments whose values may be shown.
+    pub public_args: BTreeSet<String>,
+    /// `--build-context`.
+    pub contexts: BTreeMap<String, BuildContext>,
+    /// The platforms; the first is the machine's own when none is asked for.
+    pub platforms: Vec<Platform>,
+    /// Whether the user asks for a platform.
+    pub platform_given: bool,
+    /// One layer an instruction.
+    pub layers: bool,
+    /// OCI or docker.
+    pub format: ImageFormat,
+    /// When images are fetched.
+    pub pull: PullPolicy,
+    /// Engine calls at a time.
+    pub jobs: usize,
+    /// Leave out what the target does not need.
+    pub skip_unused: bool,
+    /// `--no-cache`.
+    pub no_cache: bool,
+    /// `--no-cache-filter`.
+    pub no_cache_stages: BTreeSet<String>,
+    /// `--cache-ttl`.
+    pub time_to_live: Option<Duration>,
+    /// `--ignore-file-mode`.
+    pub ignore_file_mode: bool,
+    /// Names for the target's image.
+    pub names: Vec<String>,
+    /// `--iidfile`.
+    pub iid_file: Option<PathBuf>,
+    /// `--iidfile-raw`.
+    pub iid_file_raw: Option<PathBuf>,
+    /// `--manifest`.
+    pub manifest: Option<String>,
+    /// `--output`, as written.
+    pub outputs: Vec<OsString>,
+    /// `--quiet`.
+    pub quiet: bool,
+    /// `--progress`.
+    pub progress: Option<String>,
+    /// `--logfile`.
+    pub log_file: Option<PathBuf>,
+    /// `--label` of the target, `key=value`.
+    pub labels: Vec<(String, String)>,
+    /// What flags say of every stage's image.
+    pub tip_flags: TipFlags,
+    /// What flags say of the target's image.
+    pub target_tip_flags: TipFlags,
+    /// Flags that can change a step's result.
+    pub key_flags: BTreeMap<String, Vec<String>>,
+    /// Flags that can change the target's image alone.
+    pub target_flags_keyed: BTreeMap<String, Vec<String>>,
+    /// Flags for every step call.
+    pub step_flags: Vec<OsString>,
+    /// Further flags for the target's call, where it is one call.
+    pub target_flags: Vec<OsString>,
+    /// Flags for pulling.
+    pub pull_flags: Vec<OsString>,
+    /// Only the engine can do to the target what a flag asks for: it is built in one call.
+    pub target_in_one_call: bool,
+    /// `--stdin`.
+    pub stdin: bool,
+    /// `--stage-labels`.
+    pub stage_labels: bool,
+    /// `--save-stages`.
+    pub save_stages: bool,
+    /// `--build-id-label`.
+    pub build_id_label: bool,
+    /// `--build-id`.
+    pub build_id: Option<String>,
+    /// `--build-id-file`.
+    pub build_id_file: Option<PathBuf>,
+    /// `--metadata-file`.
+    pub metadata_file: Option<PathBuf>,
+    /// `--cache-id`.
+    pub cache_id: Option<String>,
+    /// `--keep-stages`.
+    pub keep_stages: KeepStages,
+    /// `--keep-storage`.
+    pub keep_storage: Bound,
+    /// `--print-containerfiles`.
+    pub print_containerfiles: bool,
+    /// Things to say before the build.
+    pub warnings: Vec<String>,
+}
+
+/// Flags of the final image that only an engine call can carry out.
+const ONE_CALL: &[&str] = &[
+    "cw", "sbom", "sbom-image-output", "sbom-image-purl-output", "sbom-merge-strategy", "sbom-output",
+    "sbom-purl-output", "sbom-scanner-command", "sbom-scanner-image", "sign-by", "layer-label", "os-version",
+    "os-feature",
+];
+
+/// Switches of the final image with the setting that only an engine call can carry out.
+const ONE_CALL_SWITCHES: &[(&str, bool)] = &[
+    ("squash", true),
+    ("squash-all", true),
+    ("inherit-labels", false),
+    ("inherit-annotations", false),
+    ("created-annotation", true),
+];
+
+/// Flags of registries that `pull` takes in all engines.
+const PULL_FLAGS: &[&str] = &["authfile", "cert-dir", "creds", "tls-verify", "signature-policy"];
+
+impl BuildRequest {
+    /// Reads the flags under what the engine and the environment have as defaults.
+    ///
+    /// # Errors
+    /// When a value is not valid, or a flag asks for what cannot be done.
+    pub fn new(flags: &BuildFlags, probed: &Probed) -> anyhow::Result<Self> {
+        let environment: Environment = std::env::vars_os().collect();
+        let text = |name: &str| flags.value(name).map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty());
+        let texts = |name: &str| -> Vec<String> { flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect() };
+        let path = |name: &str| flags.value(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let read = |path: &std::path::Path| std::fs::read(path);
+        let mut build_args = BTreeMap::new();
+        for (name, value) in values::build_args(flags, probed.kind, &environment, &read)? {
+            let value = value.into_string().map_err(|_| anyhow!("the build argument {name} has a value that is not UTF-8"))?;
+            build_args.insert(name, value);
+        }
+        if flags.is_given("source-policy-file") {
+            bail!("--source-policy-file is not supported: images are resolved before the engine sees them; leave it out");
+        }
+        let mut warnings = Vec::new();
+        for name in ["cache-from", "cache-to", "cache-repo"] {
+            if flags.is_given(name) {
+                warnings.push(format!("--{name} has no effect yet: the cache of this storage alone is used"));
+            }
+        }
+        let layers = match flags.bool("layers") {
+            Some(layers) => layers,
+            None => environment_switch(&environment, "BUILDAH_LAYERS").unwrap_or(true),
+        };
+        let format = match text("format").or_else(|| environment_text(&environment, "BUILDAH_FORMAT")).as_deref() {
+            None | Some("oci") => ImageFormat::Oci,
+            Some("docker") => ImageFormat::Docker,
+            Some(other) => bail!("unrecognized image type \"{other}\": write --format=oci or --format=docker"),
+        };
+        let platforms = platform::platforms(flags)?;
+        let platform_given = ["platform", "os", "arch", "variant"].iter().any(|name| flags.is_given(name));
+        let squashes = ONE_CALL.iter().any(|name| flags.is_given(name))
+            || ONE_CALL_SWITCHES.iter().any(|(name, setting)| flags.bool(name) == Some(*setting));
+        let tip_flags = tip_flags(flags, probed, &environment)?;
+        let target_tip_flags = TipFlags {
+            annotations: key_values(&texts("annotation")),
+            unset_annotations: texts("unsetannotation"),
+            omit_history: flags.bool("omit-history").unwrap_or(false),
+            ..tip_flags.clone()
+        };
+        let key_flags = key_flags(flags, &environment);
+        let target_flags: Vec<OsString> = flags
+            .iter_role(Role::Final)
+            .filter(|given| !["tag", "iidfile", "iidfile-raw", "manifest", "output"].contains(&&*given.name))
+            .map(crate::flags::Given::to_arg)
+            .collect();
+        let mut target_flags_keyed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for given in flags.iter_role(Role::Final) {
+            if !["tag", "iidfile", "iidfile-raw", "manifest", "output"].contains(&&*given.name) {
+                let shown = given.value.as_ref().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
+                target_flags_keyed.entry(given.name.to_string()).or_default().push(shown);
+            }
+        }
+        let jobs = values::number(flags, "jobs").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        let request = Self {
+            context: flags.context.clone(),
+            files: flags.values("file").map(OsStr::to_owned).collect(),
+            cpp_flags: flags.values("cpp-flag").map(OsStr::to_owned).collect(),
+            ignore_file: path("ignorefile"),
+            target: text("target"),
+            first_base: text("from"),
+            build_args,
+            public_args: texts("public-arg").into_iter().collect(),
+            contexts: values::build_contexts(flags)?,
+            platforms,
+            platform_given,
+            layers,
+            format,
+            pull: pull_policy(flags, probed.kind, probed.buildah.release())?,
+            jobs: jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)),
+            skip_unused: flags.bool("skip-unused-stages").unwrap_or(true),
+            no_cache: flags.bool("no-cache").unwrap_or(false)
+                || flags.bool("stdin").unwrap_or(false)
+                || values::cache_ttl(flags)?.is_some_and(|age| age.is_zero()),
+            no_cache_stages: texts("no-cache-filter").into_iter().collect(),
+            time_to_live: values::cache_ttl(flags)?,
+            ignore_file_mode: flags.bool("ignore-file-mode").unwrap_or(false),
+            names: texts("tag"),
+            iid_file: path("iidfile"),
+            iid_file_raw: path("iidfile-raw"),
+            manifest: text("manifest"),
+            outputs: flags.values("output").map(OsStr::to_owned).collect(),
+            quiet: flags.bool("quiet").unwrap_or(false),
+            progress: text("progress"),
+            log_file: path("logfile"),
+            labels: key_values(&texts("label")),
+            tip_flags,
+            target_tip_flags,
+            key_flags,
+            target_flags_keyed,
+            step_flags: step_flags(flags, layers),
+            target_flags,
+            pull_flags: flags.uses().filter(|g| PULL_FLAGS.contains(&&*g.name)).map(crate::flags::Given::to_arg).collect(),
+            target_in_one_call: squashes,
+            stdin: flags.bool("stdin").unwrap_or(false),
+            stage_labels: flags.bool("stage-labels").unwrap_or(true),
+            save_stages: flags.bool("save-stages").unwrap_or(false),
+            build_id_label: flags.bool("build-id-label").unwrap_or(false),
+            build_id: text("build-id"),
+            build_id_file: path("build-id-file"),
+            metadata_file: path("metadata-file"),
+            cache_id: text("cache-id"),
+            keep_stages: keep_stages(text("keep-stages").as_deref())?,
+            keep_storage: text("keep-storage").as_deref().map(Bound::parse).transpose()?.unwrap_or_default(),
+            print_containerfiles: flags.bool("print-containerfiles").unwrap_or(false),
+            warnings,
+        };
+        request.check(flags)?;
+        Ok(request)
+    }
+
+    fn check(&self, flags: &BuildFlags) -> anyhow::Result<()> {
+        // A name with a transport (`docker-archive:...`) is the engine's to judge.
+        const TRANSPORTS: &[&str] =
+            &["docker:", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "dir:", "containers-storage:"];
+        let plain = |name: &&String| !TRANSPORTS.iter().any(|transport| name.starts_with(transport));
+        if let Some(name) = self.names.iter().filter(plain).find(|name| !crate::names::is_valid(name)) {
+            bail!("--tag={name}: not a name for an image; write NAME[:TAG] in lower case, like localhost/app:1");
+        }
+        // Written when all is done: a folder that is not there has to be known before.
+        let written =
+            [("iidfile", &self.iid_file), ("iidfile-raw", &self.iid_file_raw), ("metadata-file", &self.metadata_file)];
+        for (flag, path) in written {
+            let Some(path) = path else { continue };
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                bail!("--{flag}={}: there is no folder {}", path.display(), folder.display());
+            }
+        }
+        if flags.bool("stage-labels") == Some(true) && flags.bool("save-stages") == Some(false) {
+            bail!("\"--stage-labels\" requires \"--save-stages\"; leave out --save-stages=false");
+        }
+        for name in ["memory", "memory-swap", "shm-size"] {
+            let Some(value) = flags.value(name).and_then(OsStr::to_str) else { continue };
+            if !(is_size(value) || (name == "memory-swap" && value == "-1")) {
+                bail!("invalid value for --{name}: invalid size: '{value}'; write a number with a unit: 64m, 1g");
+            }
+        }
+        if let Some(id) = &self.build_id {
+            uuid::Uuid::parse_str(id).map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
+        }
+        if self.platforms.len() > 1 && (self.iid_file.is_some() || self.iid_file_raw.is_some()) && self.manifest.is_some() {
+            bail!("--iidfile cannot be used with --manifest and several platforms: there is an image for each");
+        }
+        Ok(())
+    }
+
+    /// What makes two builds the same one: context, Containerfile, target and platform, or `--cache-id`.
+    pub fn identity(&self, context: &str, containerfile: &str, platform: &str) -> String {
+        let target = self.target.as_deref().unwrap_or_default();
+        let text = match &self.cache_id {
+            Some(id) => format!("id\n{id}\n{target}\n{platform}"),
+            None => format!("path\n{context}\n{containerfile}\n{target}\n{platform}"),
+        };
+        blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+    }
+}
+
+/// A size as docker's go-units reads it: `64m`, `1.5GiB`.
+fn is_size(text: &str) -> bool {
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let unit = digits.trim_start().to_ascii_lowercase();
+    let (number, _) = text.split_at(text.len() - digits.len());
+    let units = ["", "b", "k", "m", "g", "t", "p"];
+    let plain = unit.trim_end_matches('b').trim_end_matches('i');
+    number.parse::<f64>().is_ok() && units.contains(&plain)
+}
+
+fn keep_stages(text: Option<&str>) -> anyhow::Result<KeepStages> {
+    match text {
+        None => Ok(KeepStages::Last(3)),
+        Some("all") => Ok(KeepStages::All),
+        Some(number) => match number.parse() {
+            Ok(n) if n > 0 => Ok(KeepStages::Last(n)),
+            _ => bail!("--keep-stages={number}: write a number from 1, or all"),
+        },
+    }
+}
+
+fn environment_text(environment: &Environment, name: &str) -> Option<String> {
+    environment.get(OsStr::new(name)).map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty())
+}
+
+fn environment_switch(environment: &Environment, name: &str) -> Option<bool> {
+    let text = environment_text(environment, name)?;
+    // As buildah's `UseLayers`: `true` in any case, or 1.
+    Some(text.eq_ignore_ascii_case("true") || text == "1")
+}
+
+fn key_values(texts: &[String]) -> Vec<(String, String)> {
+    texts
+        .iter()
+        .map(|text| match text.split_once('=') {
+            Some((key, value)) => (key.to_owned(), value.to_owned()),
+            None => (text.clone(), String::new()),
+        })
+        .collect()
+}
+
+fn tip_flags(flags: &BuildFlags, probed: &Probed, environment: &Environment) -> anyhow::Result<TipFlags> {
+    let texts = |name: &str| -> Vec<String> { flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect() };
+    let env = texts("env")
+        .into_iter()
+        .filter_map(|entry| match entry.split_once('=') {
+            Some(_) => Some(entry),
+            None => environment_text(environment, &entry).map(|value| format!("{entry}={value}")),
+        })
+        .collect();
+    let timestamp = values::timestamp(flags, environment, probed.buildah.release())?
+        .map(|seconds| jiff::Timestamp::from_second(seconds).context("reading --timestamp"))
+        .transpose()?;
+    Ok(TipFlags {
+        engine_version: flags.bool("identity-label").unwrap_or(true).then(|| probed.buildah_version.clone()),
+        annotations: Vec::new(),
+        unset_annotations: Vec::new(),
+        unset_labels: texts("unsetlabel"),
+        unset_env: texts("unsetenv"),
+        env,
+        timestamp: timestamp.map(|t| t.to_string()),
+        omit_history: false,
+        drop_inherited_labels: false,
+    })
+}
+
+fn key_flags(flags: &BuildFlags, environment: &Environment) -> BTreeMap<String, Vec<String>> {
+    let mut keyed: BTreeMap<String, Vec<String>> = flags
+        .keyed()
+        .into_iter()
+        .map(|(name, values)| (name, values.iter().map(|v| v.to_string_lossy().into_owned()).collect()))
+        .collect();
+    // The platform and the format have fields of their own.
+    keyed.remove("format");
+    for (variable, flag) in [("BUILDAH_ISOLATION", "isolation"), ("BUILDAH_RUNTIME", "runtime")] {
+        if let (Some(value), false) = (environment_text(environment, variable), keyed.contains_key(flag)) {
+            keyed.insert(flag.into(), vec![value]);
+        }
+    }
+    if let Some(entries) = keyed.get_mut("env") {
+        // `--env NAME` takes the value from the environment.
+        for entry in entries.iter_mut().filter(|entry| !entry.contains('=')) {
+            let value = environment_text(environment, entry).unwrap_or_default();
+            *entry = format!("{entry}={value}");
+        }
+    }
+    keyed
+}
+
+/// The flags that each step call gets: those that can change a result, and those that every call needs.
+fn step_flags(flags: &BuildFlags, layers: bool) -> Vec<OsString> {
+    let mut args: Vec<OsString> = flags
+        .uses()
+        .filter(|given| matches!(given.role(), Role::Key | Role::Pass))
+        // Taken away at the end: a later step of a native build still sees the variable.
+        .filter(|given| !(layers && given.name == "unsetenv"))
+        .map(crate::flags::Given::to_arg)
+        .collect();
+    let platform = flags.uses().filter(|g| ["os", "arch", "variant"].contains(&&*g.name));
+    args.extend(platform.map(crate::flags::Given::to_arg));
+    if flags.bool("identity-label") == Some(false) {
+        args.push("--identity-label=false".into());
+    }
+    if flags.bool("stdin") == Some(true) {
+        args.push("--stdin".into());
+    }
+    args
+}
+
+/// The engine's version as labels of intermediate stages have it: a semver pre-release, which SBOM tools take for
+/// new enough.
+pub fn stage_version(version: Version, written: &str) -> String {
+    let release = written.split(['-', '+']).next().filter(|r| r.split('.').count() == 3);
+    let release = release.map_or_else(|| version.to_string(), str::to_owned);
+    format!("{release}-stagecache.1")
+}
+

@@ -1,0 +1,287 @@
+//! Finds and reads what is to be built: the Containerfile and the context, wherever they are.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use tempfile::TempDir;
+
+use crate::process::{self, Invocation};
+
+/// The text to build, before it is parsed.
+#[derive(Debug)]
+pub struct ContainerfileSource {
+    /// The path for messages.
+    pub path: PathBuf,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The `--file` values as given (the ignore file is looked for beside them); the default name where none was.
+    pub names: Vec<PathBuf>,
+    /// The file's real path, which tells builds apart; nothing for standard input.
+    pub real: Option<PathBuf>,
+}
+
+/// The context folder; a fetched or unpacked one goes with this value.
+#[derive(Debug)]
+pub struct ContextSource {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What the user wrote.
+    pub written: String,
+    _unpacked: Option<TempDir>,
+}
+
+/// Opens the context: a folder, `-` (a tar stream or a Containerfile on standard input), an archive, a git repository.
+///
+/// With a Containerfile on standard input its bytes come along.
+///
+/// # Errors
+/// When it is not there, cannot be read, or cannot be fetched.
+pub fn context(argument: Option<&OsStr>) -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
+    let Some(argument) = argument else { return folder(OsStr::new(".")).map(|c| (c, None)) };
+    let written = argument.to_string_lossy().into_owned();
+    if written == "-" {
+        return standard_input();
+    }
+    if is_git(&written) {
+        return Ok((clone(&written)?, None));
+    }
+    if written.starts_with("http://") || written.starts_with("https://") {
+        bail!(
+            "context {written}: archives are not fetched; download it and hand it over: curl -L {written} | podman-stagecache build -"
+        );
+    }
+    let path = Path::new(argument);
+    let meta = fs::metadata(path)
+        .map_err(|error| anyhow!("context {written}: {error}; name a folder, an archive or a git repository"))?;
+    if meta.is_dir() {
+        return Ok((folder(argument)?, None));
+    }
+    let bytes = fs::read(path).with_context(|| format!("context {written}: reading it"))?;
+    if is_archive(&bytes) {
+        return Ok((unpack(&bytes, written)?, None));
+    }
+    bail!("context {written} must be a directory or an archive; a Containerfile is named with -f {written}")
+}
+
+fn folder(path: &OsStr) -> anyhow::Result<ContextSource> {
+    let written = path.to_string_lossy().into_owned();
+    let folder = fs::canonicalize(path).map_err(|error| anyhow!("context {written}: {error}"))?;
+    fs::read_dir(&folder).map_err(|error| anyhow!("context {written} cannot be read: {error}"))?;
+    Ok(ContextSource { folder, written, _unpacked: None })
+}
+
+fn standard_input() -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).context("reading the context from standard input")?;
+    if is_archive(&bytes) {
+        return Ok((unpack(&bytes, "-".into())?, None));
+    }
+    let empty = temporary()?;
+    let source = ContextSource { folder: empty.path().to_owned(), written: "-".into(), _unpacked: Some(empty) };
+    Ok((source, Some(bytes)))
+}
+
+fn temporary() -> anyhow::Result<TempDir> {
+    tempfile::Builder::new().prefix("stagecache-context-").tempdir().context("making a folder for the context")
+}
+
+fn is_git(text: &str) -> bool {
+    let repository = text.split('#').next().unwrap_or(text);
+    text.starts_with("git://")
+        || text.starts_with("git@")
+        || text.starts_with("github.com/")
+        || text.starts_with("file://")
+        || ((text.starts_with("http://") || text.starts_with("https://")) && repository.ends_with(".git"))
+}
+
+/// `REPOSITORY[#BRANCH[:FOLDER]]`.
+fn clone(written: &str) -> anyhow::Result<ContextSource> {
+    let (repository, rest) = written.split_once('#').unwrap_or((written, ""));
+    let (branch, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
+    let repository = if repository.starts_with("github.com/") {
+        format!("https://{repository}")
+    } else {
+        repository.to_owned()
+    };
+    let target = temporary()?;
+    let git = |args: &[&str]| -> anyhow::Result<()> {
+        let call = Invocation::new("git").args(args);
+        let ended = process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
+        if !ended.status.success() {
+            bail!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
+        }
+        Ok(())
+    };
+    let path = target.path().to_string_lossy().into_owned();
+    git(&["init", "--quiet", &path])?;
+    git(&["-C", &path, "remote", "add", "origin", &repository])?;
+    let reference = if branch.is_empty() { "HEAD" } else { branch };
+    git(&["-C", &path, "fetch", "--quiet", "--depth=1", "origin", reference])
+        .or_else(|_| git(&["-C", &path, "fetch", "--quiet", "origin"]))?;
+    git(&["-C", &path, "checkout", "--quiet", "FETCH_HEAD"]).or_else(|_| git(&["-C", &path, "checkout", "--quiet", reference]))?;
+    let folder = target.path().join(subfolder.trim_start_matches('/'));
+    if !folder.is_dir() {
+        bail!("context {written}: the repository has no folder {subfolder}");
+    }
+    Ok(ContextSource { folder, written: written.to_owned(), _unpacked: Some(target) })
+}
+
+fn is_archive(bytes: &[u8]) -> bool {
+    let compressed: &[&[u8]] =
+        &[&[0x1f, 0x8b, 0x08], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0], &[0x28, 0xb5, 0x2f, 0xfd]];
+    compressed.iter().any(|magic| bytes.starts_with(magic)) || bytes.get(257..262) == Some(b"ustar")
+}
+
+/// Unpacks with the system's tar, which knows every compression there is.
+fn unpack(bytes: &[u8], written: String) -> anyhow::Result<ContextSource> {
+    let target = temporary()?;
+    let mut archive = tempfile::NamedTempFile::new().context("keeping the context's archive")?;
+    archive.write_all(bytes).context("keeping the context's archive")?;
+    let call = Invocation::new("tar")
+        .args(["--extract", "--no-same-owner", "--file"])
+        .arg(archive.path())
+        .arg("--directory")
+        .arg(target.path());
+    let ended = process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run tar: {error}"))?;
+    if !ended.status.success() {
+        bail!("context {written}: tar cannot unpack it: {}", ended.stderr_tail);
+    }
+    Ok(ContextSource { folder: target.path().to_owned(), written, _unpacked: Some(target) })
+}
+
+/// Reads the Containerfile: several `--file` are read as one, `-` is standard input, `.in` goes through cpp.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn containerfile(
+    files: &[&OsStr],
+    context: &ContextSource,
+    from_context: Option<Vec<u8>>,
+    cpp_flags: &[OsString],
+) -> anyhow::Result<ContainerfileSource> {
+    if let Some(bytes) = from_context.filter(|_| files.is_empty()) {
+        return Ok(ContainerfileSource { path: "-".into(), bytes, names: Vec::new(), real: None });
+    }
+    if files.is_empty() {
+        for name in ["Containerfile", "Dockerfile"] {
+            let path = context.folder.join(name);
+            if path.is_file() {
+                let bytes = read(&path)?;
+                let shown = Path::new(&context.written).join(name);
+                let shown = if context.written == "." { PathBuf::from(name) } else { shown };
+                return Ok(ContainerfileSource { path: shown, bytes, names: vec![name.into()], real: Some(path) });
+            }
+        }
+        bail!(
+            "no Containerfile or Dockerfile specified or found in context directory, {}; name one with -f",
+            context.folder.display()
+        );
+    }
+    let mut bytes = Vec::new();
+    let mut names = Vec::new();
+    let mut real = None;
+    for file in files {
+        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+        if *file == "-" {
+            std::io::stdin().read_to_end(&mut bytes).context("reading the Containerfile from standard input")?;
+            continue;
+        }
+        let path = find(Path::new(file), context)?;
+        let text = if path.extension().is_some_and(|e| e == "in") {
+            preprocess(&path, cpp_flags)?
+        } else {
+            read(&path)?
+        };
+        bytes.extend(text);
+        names.push(PathBuf::from(file));
+        real = real.or_else(|| fs::canonicalize(&path).ok());
+    }
+    let path = files.first().map_or_else(|| "-".into(), PathBuf::from);
+    Ok(ContainerfileSource { path, bytes, names, real })
+}
+
+/// A relative name is looked for here first, then in the context (buildah: `imagebuildah.BuildDockerfiles`).
+fn find(file: &Path, context: &ContextSource) -> anyhow::Result<PathBuf> {
+    let text = file.to_string_lossy();
+    if text.starts_with("http://") || text.starts_with("https://") {
+        bail!("-f {text}: Containerfiles are not fetched; download it and hand it over: curl -L {text} | podman-stagecache build -f -");
+    }
+    for path in [file.to_owned(), context.folder.join(file)] {
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => bail!("-f {text} is a folder, not a Containerfile"),
+            Ok(_) => return Ok(path),
+            Err(_) => {}
+        }
+    }
+    bail!("the specified Containerfile {text} does not exist, neither here nor in the context {}", context.written)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading the Containerfile {}", path.display()))
+}
+
+fn preprocess(path: &Path, flags: &[OsString]) -> anyhow::Result<Vec<u8>> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let call = Invocation::new("cpp")
+        .args(["-E", "-iquote"])
+        .arg(folder)
+        .args(["-traditional", "-undef", "-"])
+        .args(flags);
+    // cpp reads the file itself: the same text without the markers of a standard input.
+    let mut call = call;
+    call.args.retain(|arg| arg != "-");
+    call = call.arg("-P").arg(path);
+    let ended = process::capture(&call)
+        .map_err(|error| anyhow!("{}: a .in file needs the C preprocessor, and cpp cannot be run: {error}", path.display()))?;
+    if !ended.status.success() {
+        bail!("{}: cpp failed: {}", path.display(), ended.stderr_tail);
+    }
+    Ok(ended.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_that_is_not_there_is_named() {
+        let error = context(Some(OsStr::new("/nonexistent/folder"))).unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/folder"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_a_containerfile_says_where_it_looked() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str())).unwrap();
+        let error = containerfile(&[], &source, None, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("no Containerfile or Dockerfile specified or found"), "{error}");
+    }
+
+    #[test]
+    fn git_repositories_are_told_from_archives() {
+        for (text, expected) in [
+            ("git://h/r", true),
+            ("https://h/r.git#main:sub", true),
+            ("https://h/r.tar.gz", false),
+            ("file:///srv/r", true),
+            ("./folder", false),
+        ] {
+            assert_eq!(is_git(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_files_are_read_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "FROM x").unwrap();
+        fs::write(dir.path().join("b"), "RUN y\n").unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str())).unwrap();
+        let read = containerfile(&[OsStr::new("a"), OsStr::new("b")], &source, None, &[]).unwrap();
+        assert_eq!(read.bytes, b"FROM x\nRUN y\n");
+    }
+}

@@ -1,0 +1,58 @@
+//! Manifests and configs of the images that steps left.
+//!
+//! A prune takes step images, for no engine sees that tips and leaves stand on them (their histories differ), but
+//! their layers stay below the leaf. With what is kept here such an image is there again in one config commit.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Store, read_json, write_json};
+use crate::image::{ComposedImage, ImageId};
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    config: String,
+    manifest: String,
+}
+
+impl Store {
+    fn image_path(&self, id: &ImageId) -> PathBuf {
+        self.root.join("images").join(&id.as_str()[..2]).join(format!("{id}.json"))
+    }
+
+    /// Keeps an image's manifest and config.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn put_image(&self, image: &ComposedImage) -> anyhow::Result<()> {
+        let path = self.image_path(&image.id);
+        if path.exists() {
+            return Ok(());
+        }
+        let (Ok(config), Ok(manifest)) =
+            (String::from_utf8(image.config.clone()), String::from_utf8(image.manifest.clone()))
+        else {
+            return Ok(());
+        };
+        write_json(&path, &Kept { config, manifest })
+    }
+
+    /// An image as it was kept.
+    pub fn image(&self, id: &ImageId) -> Option<ComposedImage> {
+        let kept: Kept = read_json(&self.image_path(id))?;
+        Some(ComposedImage {
+            id: id.clone(),
+            config: kept.config.into_bytes(),
+            manifest: kept.manifest.into_bytes(),
+        })
+    }
+
+    /// Forgets an image.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn forget_image(&self, id: &ImageId) -> std::io::Result<()> {
+        std::fs::remove_file(self.image_path(id))
+    }
+}

@@ -1,0 +1,396 @@
+//! Composes the images that no engine call makes: the tip of a stage, its leaf, and a base without triggers.
+//!
+//! Pure. A stage is built step by step, and what lives only in an engine's memory during a build is lost at
+//! each step's FROM: that CMD was set in this stage, pending ONBUILDs, SHELL in OCI format, the base's name.
+//! The tip puts it back: the layers are those of the last step, config, history and annotations are those
+//! that one native build of the whole stage would have written. The leaf is the tip with the stage's labels.
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Map, Value, json};
+
+use crate::bases::BaseImage;
+use crate::containerfile::Rules;
+use crate::image::{BASE_DIGEST, BASE_NAME, ComposedImage, ImageFormat, StoredImage};
+use crate::image_config::{HistoryNote, ImageConfig};
+use crate::prepare::PreparedStage;
+use crate::render::{label_instruction, renamed_back};
+
+/// The label with the stage's name.
+pub const STAGE_NAME: &str = "io.buildah.stage.name";
+/// The label with the stage's base.
+pub const STAGE_BASE: &str = "io.buildah.stage.base";
+/// The label with the engine's version.
+pub const ENGINE_VERSION: &str = "io.buildah.version";
+/// The label with the build's UUID.
+pub const BUILD_ID: &str = "io.stagecache.build.id";
+/// The label with the stage's key.
+pub const STAGE_KEY: &str = "io.stagecache.key";
+
+/// Labels that one stage's image may have brought along from an earlier build of ours or upstream's.
+pub const STAGE_LABELS: &[&str] = &[STAGE_NAME, STAGE_BASE, BUILD_ID, STAGE_KEY];
+
+/// What flags say of the images of stages.
+#[derive(Debug, Clone, Default)]
+pub struct TipFlags {
+    /// The value of `io.buildah.version`; nothing with `--identity-label=false`.
+    pub engine_version: Option<String>,
+    /// `--annotation`.
+    pub annotations: Vec<(String, String)>,
+    /// `--unsetannotation`.
+    pub unset_annotations: Vec<String>,
+    /// `--unsetlabel`.
+    pub unset_labels: Vec<String>,
+    /// `--unsetenv`.
+    pub unset_env: Vec<String>,
+    /// `--env`, as `NAME=value`.
+    pub env: Vec<String>,
+    /// `--timestamp`, RFC 3339.
+    pub timestamp: Option<String>,
+    /// `--omit-history`.
+    pub omit_history: bool,
+    /// `--inherit-labels=false`.
+    pub drop_inherited_labels: bool,
+}
+
+/// What a stage stands on.
+#[derive(Debug, Clone)]
+pub struct Ground<'a> {
+    /// The base image or the tip of the base stage; nothing for scratch.
+    pub image: Option<&'a StoredImage>,
+    /// The image at the bottom, for the annotations.
+    pub root: Option<&'a BaseImage>,
+}
+
+/// The tip of a stage built in layers; `last` is the image of its last step, `now` the time for metadata that
+/// stands on nothing else.
+///
+/// # Errors
+/// When an instruction of the tail is not valid, or the last step's image is not what the steps should have made.
+pub fn tip(
+    stage: &PreparedStage,
+    ground: &Ground<'_>,
+    last: Option<&StoredImage>,
+    format: ImageFormat,
+    rules: Rules,
+    flags: &TipFlags,
+    now: &str,
+) -> anyhow::Result<ComposedImage> {
+    let platform = last.or(ground.image).map_or_else(
+        || stage.scopes[0].build_args().target.clone(),
+        |image| {
+            crate::containerfile::Platform::parse(&image.platform())
+                .unwrap_or_else(|| stage.scopes[0].build_args().target.clone())
+        },
+    );
+    let mut config = match ground.image {
+        Some(base) => {
+            let raw = serde_json::to_vec(&base.config).context("writing a base's config")?;
+            ImageConfig::from_base(&raw, format, rules).with_context(|| format!("reading image {}", base.id))?
+        }
+        None => ImageConfig::scratch(&platform, format, rules),
+    };
+    let mut layers = new_layers(stage, ground.image, last)?.into_iter().peekable();
+    let created_now = flags.timestamp.as_deref().unwrap_or(now).to_owned();
+    let mut created = match (last, layers.peek()) {
+        (Some(image), None) => image.created().to_owned(),
+        _ => created_now,
+    };
+    for (number, item) in stage.body.iter().enumerate() {
+        let mut scope = stage.scopes[number].clone();
+        if item.instruction.is_filesystem() {
+            let layer = layers.next().ok_or_else(|| anyhow!("a layer of stage {} is missing", stage.stage.name))?;
+            created.clone_from(&layer.created);
+            let step = stage.steps.iter().find(|step| step.items.contains(&number));
+            let created_by = renamed_back(&layer.created_by, step.map_or(&[], |s| s.renames.as_slice()));
+            config.add_layer(&layer.diff_id, &layer.created, &created_by, None);
+        } else {
+            if let Some(next) = layers.peek() {
+                created.clone_from(&next.created);
+            }
+            let note = HistoryNote { created: &created, comment: None, suffix: "" };
+            config
+                .apply(&item.instruction, &mut scope, &note)
+                .map_err(|problem| anyhow!("line {}: {problem}", item.instruction.line))?;
+        }
+    }
+    if let Some(version) = &flags.engine_version {
+        config.set_label(ENGINE_VERSION, version);
+    }
+    for label in &flags.unset_labels {
+        config.remove_label(label);
+    }
+    let mut config = config.to_value();
+    adjust(&mut config, flags);
+    let like = last.or(ground.image).cloned().unwrap_or_else(|| {
+        let variant = (!platform.variant.is_empty()).then_some(platform.variant.as_str());
+        crate::image::scratch(format, (&platform.os, &platform.architecture, variant), &created)
+    });
+    let like = like.in_format(format);
+    let annotations = annotations(&like, ground, flags);
+    ComposedImage::new(&like, &config, annotations)
+}
+
+struct NewLayer {
+    diff_id: String,
+    created: String,
+    created_by: String,
+}
+
+/// The layers that the steps added, with what the engine wrote of them.
+fn new_layers(
+    stage: &PreparedStage,
+    base: Option<&StoredImage>,
+    last: Option<&StoredImage>,
+) -> anyhow::Result<Vec<NewLayer>> {
+    let Some(last) = last else { return Ok(Vec::new()) };
+    let below = base.map_or(0, |base| base.diff_ids().len());
+    let diff_ids = last.diff_ids();
+    let written: Vec<&Value> = last
+        .history()
+        .iter()
+        .filter(|entry| entry.get("empty_layer").and_then(Value::as_bool) != Some(true))
+        .collect();
+    let wanted = stage.body.iter().filter(|item| item.instruction.is_filesystem()).count();
+    if diff_ids.len() != below + wanted {
+        bail!(
+            "image {} has {} layers over a base of {below}, not the {wanted} of stage {}",
+            last.id,
+            diff_ids.len(),
+            stage.stage.name
+        );
+    }
+    let text = |entry: Option<&&Value>, key: &str| {
+        entry.and_then(|e| e.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    // From the top: a base may have layers that its history does not tell of.
+    Ok((0..wanted)
+        .map(|n| {
+            let entry = (written.len() + n).checked_sub(wanted).and_then(|at| written.get(at));
+            NewLayer {
+                diff_id: diff_ids[below + n].clone(),
+                created: text(entry, "created"),
+                created_by: text(entry, "created_by"),
+            }
+        })
+        .collect())
+}
+
+fn adjust(config: &mut Value, flags: &TipFlags) {
+    if let Some(Value::Array(env)) = config.pointer_mut("/config/Env") {
+        env.retain(|entry| {
+            let name = entry.as_str().and_then(|e| e.split('=').next()).unwrap_or_default();
+            !flags.unset_env.iter().any(|unset| unset == name)
+        });
+    }
+    if !flags.env.is_empty() {
+        let settings = config["config"].as_object_mut();
+        if let Some(settings) = settings {
+            let mut env: Vec<String> = settings
+                .get("Env")
+                .and_then(|v| serde_json::from_value(v.clone()).ok())
+                .unwrap_or_default();
+            for entry in &flags.env {
+                let name = entry.split('=').next().unwrap_or(entry);
+                match env.iter_mut().find(|e| e.split('=').next() == Some(name)) {
+                    Some(existing) => existing.clone_from(entry),
+                    None => env.push(entry.clone()),
+                }
+            }
+            settings.insert("Env".into(), json!(env));
+        }
+    }
+    if flags.omit_history {
+        config["history"] = json!([]);
+    }
+}
+
+/// The annotations of a stage's image: those of what it stands on, those of flags, and the real base's.
+pub fn annotations(image: &StoredImage, ground: &Ground<'_>, flags: &TipFlags) -> Map<String, Value> {
+    // Those of the base come along; the base's own base is no longer true.
+    let mut annotations: Map<String, Value> = ground
+        .image
+        .or(Some(image))
+        .and_then(|i| i.manifest.get("annotations"))
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    annotations.shift_remove(BASE_DIGEST);
+    annotations.shift_remove(BASE_NAME);
+    for name in &flags.unset_annotations {
+        annotations.shift_remove(name);
+    }
+    for (name, value) in &flags.annotations {
+        annotations.insert(name.clone(), value.as_str().into());
+    }
+    let (name, digest) = match ground.root {
+        Some(root) => (root.canonical_name.clone(), root.image.digest.clone()),
+        None => (String::new(), String::new()),
+    };
+    annotations.insert(BASE_DIGEST.into(), digest.into());
+    annotations.insert(BASE_NAME.into(), name.into());
+    annotations.sort_keys();
+    annotations
+}
+
+/// The labels of a stage's leaf, as the design's table has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageLabels {
+    /// The alias, or the position.
+    pub name: String,
+    /// The base as written, expanded; the id of the labelled image when it is a stage.
+    pub base: String,
+    /// `io.buildah.version`, on stages other than the target.
+    pub engine_version: Option<String>,
+    /// The build's UUID, with `--build-id-label`.
+    pub build_id: Option<String>,
+    /// The stage's key.
+    pub key: String,
+}
+
+impl StageLabels {
+    /// Keys and values in the order in which they are written; those that the user sets are left out.
+    pub fn pairs(&self, set_by_user: &[String]) -> Vec<(String, String)> {
+        let mut pairs = vec![(STAGE_NAME, self.name.clone()), (STAGE_BASE, self.base.clone())];
+        pairs.extend(self.engine_version.clone().map(|v| (ENGINE_VERSION, v)));
+        pairs.extend(self.build_id.clone().map(|v| (BUILD_ID, v)));
+        pairs.push((STAGE_KEY, self.key.clone()));
+        pairs
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .filter(|(key, _)| !set_by_user.contains(key))
+            .collect()
+    }
+}
+
+/// An image with another working directory, for a step whose WORKDIRs the engine must not carry out: in one call
+/// with the RUN behind them it makes their folders, as the USER in force, where a native build in layers makes the
+/// last one alone, as root (1.28).
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn in_workdir(image: &StoredImage, workdir: &str) -> anyhow::Result<ComposedImage> {
+    let mut config = image.config.clone();
+    for section in ["config", "container_config"] {
+        if let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) {
+            settings.insert("WorkingDir".into(), workdir.into());
+        }
+    }
+    let annotations =
+        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(image, &config, annotations)
+}
+
+/// The leaf: the tip with these labels, as a LABEL instruction would leave it. A comment in the history makes it
+/// another image than the one without.
+///
+/// # Errors
+/// When the tip's manifest and config do not fit each other.
+pub fn leaf(
+    tip: &StoredImage,
+    labels: &[(String, String)],
+    comment: Option<&str>,
+) -> anyhow::Result<ComposedImage> {
+    let mut config = tip.config.clone();
+    let created = config.get("created").cloned().unwrap_or_default();
+    for section in ["config", "container_config"] {
+        if section == "container_config" && config.get(section).is_none() {
+            continue;
+        }
+        let settings = config[section].as_object_mut().context("an image config without a `config` object")?;
+        let all = settings.entry("Labels").or_insert_with(|| json!({}));
+        if all.is_null() {
+            *all = json!({});
+        }
+        let all = all.as_object_mut().context("labels that are no object")?;
+        for (key, value) in labels {
+            all.insert(key.clone(), value.as_str().into());
+        }
+        all.sort_keys();
+    }
+    let text = format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'));
+    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
+        if !history.is_empty() {
+            let mut entry = json!({"created": created, "created_by": text});
+            if let Some(comment) = comment {
+                entry["comment"] = comment.into();
+            }
+            entry["empty_layer"] = true.into();
+            history.push(entry);
+        }
+    }
+    let annotations =
+        tip.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(tip, &config, annotations)
+}
+
+/// An image that differs from this one in a comment of its last history entry alone.
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn twin(image: &StoredImage, comment: &str) -> anyhow::Result<ComposedImage> {
+    let mut config = image.config.clone();
+    if let Some(entry) = config.get_mut("history").and_then(Value::as_array_mut).and_then(|h| h.last_mut()) {
+        entry["comment"] = comment.into();
+    }
+    let annotations =
+        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(image, &config, annotations)
+}
+
+/// A squashed stage's image with other labels in place of those that were injected when it was built.
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn relabelled(image: &StoredImage, labels: &[(String, String)]) -> anyhow::Result<ComposedImage> {
+    let mut config = image.config.clone();
+    for section in ["config", "container_config"] {
+        let Some(all) = config.get_mut(section).and_then(|s| s.get_mut("Labels")).and_then(Value::as_object_mut)
+        else {
+            continue;
+        };
+        for (key, value) in labels {
+            all.insert(key.clone(), value.as_str().into());
+        }
+        all.sort_keys();
+    }
+    let text = format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'));
+    let marker = format!("\"{STAGE_NAME}\"=");
+    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
+        let injected = history.iter_mut().rfind(|entry| {
+            entry.get("created_by").and_then(Value::as_str).is_some_and(|c| c.contains(&marker))
+        });
+        if let Some(entry) = injected {
+            entry["created_by"] = text.into();
+        }
+    }
+    let annotations =
+        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(image, &config, annotations)
+}
+
+/// A base without pending ONBUILD triggers and without the stage labels of an earlier build, for the first step to
+/// stand on; `None` where it has neither.
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn plain_base(base: &StoredImage) -> anyhow::Result<Option<ComposedImage>> {
+    let labelled = STAGE_LABELS.iter().any(|label| base.label(label).is_some());
+    if base.triggers().is_empty() && !labelled {
+        return Ok(None);
+    }
+    let mut config = base.config.clone();
+    for section in ["config", "container_config"] {
+        let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) else { continue };
+        if settings.contains_key("OnBuild") {
+            settings.insert("OnBuild".into(), json!([]));
+        }
+        if let Some(labels) = settings.get_mut("Labels").and_then(Value::as_object_mut) {
+            for label in STAGE_LABELS {
+                labels.shift_remove(*label);
+            }
+        }
+    }
+    let annotations =
+        base.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(base, &config, annotations).map(Some)
+}

@@ -1,0 +1,159 @@
+//! What a second build does: nothing, or only what stands behind the change.
+
+use crate::support::{BOTH, Built, Kind, Scenario};
+use crate::three_stages;
+
+#[test]
+fn the_same_build_again_calls_no_engine_build() {
+    for kind in BOTH {
+        let scenario = three_stages(kind);
+        let first = scenario.build(&["--tag=app:1"]).expect("base mm, build mm, 2 m");
+        assert_eq!(first.builds(), 5, "{kind:?}");
+        let again = scenario.build(&["--tag=app:1"]).expect("base hh, build hh, 2 h");
+        assert_eq!(again.calls, [""; 0], "{kind:?}");
+        assert_eq!(again.image(), first.image());
+    }
+}
+
+#[test]
+fn touching_all_files_changes_nothing() {
+    for kind in BOTH {
+        let scenario = three_stages(kind);
+        let first = scenario.build(&["--tag=app:1"]).ok();
+        scenario.touch("");
+        let again = scenario.build(&["--tag=app:1"]).expect("base hh, build hh, 2 h");
+        assert_eq!(again.builds(), 0, "{kind:?}");
+        assert_eq!(again.image(), first.image());
+    }
+}
+
+#[test]
+fn a_build_that_hits_gives_the_name_back_that_went_elsewhere() {
+    let scenario = three_stages(Kind::Buildah);
+    let first = scenario.build(&["--tag=app:1"]).ok();
+    scenario.write("src", "other\n");
+    scenario.build(&["--tag=app:1"]).ok();
+    scenario.write("src", "s\n");
+    let back = scenario.build(&["--tag=app:1"]).expect("base hh, build hh, 2 h");
+    assert_eq!((back.image(), back.builds()), (first.image(), 0));
+    assert_eq!(scenario.image("localhost/app:1").id, first.image());
+}
+
+#[test]
+fn the_squashed_mode_too_does_nothing_the_second_time() {
+    for kind in BOTH {
+        let scenario = three_stages(kind);
+        let first = scenario.build(&["--layers=false", "--tag=app:1"]).expect("base m, build m, 2 m");
+        let again = scenario.build(&["--layers=false", "--tag=app:1"]).expect("base h, build h, 2 h");
+        assert_eq!((again.builds(), again.image()), (0, first.image()), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_change_in_the_last_stages_source_runs_only_what_stands_behind_it() {
+    let text = "\
+FROM docker.io/library/busybox AS build
+RUN echo long >/out
+FROM docker.io/library/busybox
+RUN echo before >/before
+COPY --from=build /out /out
+COPY src /src
+RUN cat /src >/behind
+";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, text).file("src", "1\n");
+        scenario.build(&[]).expect("build m, 1 mmmm");
+        scenario.write("src", "2\n");
+        let again = scenario.build(&[]).expect("build h, 1 hhmm");
+        assert_eq!(again.builds(), 2, "{kind:?}");
+        let files = scenario.files(&scenario.image(&again.image()));
+        assert_eq!(files["behind"], "file 644 0:0 2\n");
+    }
+}
+
+#[test]
+fn a_build_that_failed_at_step_seven_goes_on_there() {
+    let mut text = String::from("FROM docker.io/library/busybox\n");
+    for step in 1..=9 {
+        let fails = if step == 7 { " && test -e /net/ok" } else { "" };
+        text.push_str(&format!("RUN echo {step} >/{step}{fails}\n"));
+    }
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, &text);
+        scenario.build(&[]).fails(1).assert_steps("mmmmmmm--");
+        let once_more = scenario.build(&[]).fails(1);
+        once_more.assert_steps("hhhhhhm--");
+        assert_eq!(once_more.builds(), 1, "{kind:?}");
+        scenario.containerfile(&text.replace(" && test -e /net/ok", ""));
+        let again = scenario.build(&[]).ok();
+        again.assert_steps("hhhhhhmmm");
+        assert_eq!(again.builds(), 3, "{kind:?}");
+    }
+}
+
+trait Steps {
+    fn assert_steps(&self, letters: &str);
+}
+
+impl Steps for Built {
+    #[track_caller]
+    fn assert_steps(&self, letters: &str) {
+        assert_eq!(self.verdicts(), format!("0 {letters}"), "{}", self.stderr);
+    }
+}
+
+/// When the step of a stage started and ended, in milliseconds.
+#[track_caller]
+fn span(built: &Built, stage: &str) -> (i64, i64) {
+    let step = &built.stage(stage)["steps"][0];
+    let started: jiff::Timestamp = step["started"].as_str().expect("it ran").parse().unwrap();
+    let duration = step["duration_ms"].as_i64().expect("it ended");
+    (started.as_millisecond(), started.as_millisecond() + duration)
+}
+
+fn sleepers(kind: Kind, mount: &str) -> Built {
+    let text = format!(
+        "FROM docker.io/library/busybox AS a\nRUN {mount} sleep 1 && echo a >/a\n\
+         FROM docker.io/library/busybox AS b\nRUN {mount} sleep 1 && echo b >/b\n\
+         FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+    );
+    Scenario::on(kind, &text).build(&["--jobs=2"]).ok()
+}
+
+#[test]
+fn independent_stages_run_at_the_same_time() {
+    for kind in BOTH {
+        let built = sleepers(kind, "");
+        let (a, b) = (span(&built, "a"), span(&built, "b"));
+        assert!(a.0 < b.1 && b.0 < a.1, "{kind:?}: {a:?} and {b:?} do not overlap");
+    }
+}
+
+#[test]
+fn stages_that_share_a_cache_mount_run_one_after_the_other_in_the_files_order() {
+    for kind in BOTH {
+        let built = sleepers(kind, "--mount=type=cache,target=/cache");
+        let (a, b) = (span(&built, "a"), span(&built, "b"));
+        assert!(a.1 <= b.0, "{kind:?}: {b:?} does not stand behind {a:?}");
+    }
+}
+
+#[test]
+fn stages_with_cache_mounts_of_their_own_run_at_the_same_time() {
+    let text = "FROM docker.io/library/busybox AS a\nRUN --mount=type=cache,id=a,target=/c sleep 1\n\
+                FROM docker.io/library/busybox AS b\nRUN --mount=type=cache,id=b,target=/c sleep 1\n\
+                FROM scratch\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n";
+    let built = Scenario::new(text).build(&["--jobs=2"]).ok();
+    let (a, b) = (span(&built, "a"), span(&built, "b"));
+    assert!(a.0 < b.1 && b.0 < a.1, "{a:?} and {b:?} do not overlap");
+}
+
+#[test]
+fn one_job_runs_one_step_at_a_time() {
+    let text = "FROM docker.io/library/busybox AS a\nRUN sleep 0.5\n\
+                FROM docker.io/library/busybox AS b\nRUN sleep 0.5\n\
+                FROM scratch\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n";
+    let built = Scenario::new(text).build(&["--jobs=1"]).ok();
+    let (a, b) = (span(&built, "a"), span(&built, "b"));
+    assert!(a.1 <= b.0 || b.1 <= a.0, "{a:?} and {b:?} overlap");
+}

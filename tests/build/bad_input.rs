@@ -1,0 +1,209 @@
+//! Bad input gets one clear error that names the thing, and nothing is left behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{BASE, BOTH, Built, Kind, Scenario};
+
+/// One error that contains all of these, exit code 125, nothing left.
+#[track_caller]
+fn refused(scenario: &Scenario, built: Built, words: &[&str]) {
+    if let Some(wrong) = not_refused(scenario, &built, words) {
+        panic!("{wrong}:\n{}", built.stderr);
+    }
+    if scenario.tmp().exists() {
+        scenario.assert_clean();
+    }
+}
+
+/// What is wrong with how it was refused.
+fn not_refused(scenario: &Scenario, built: &Built, words: &[&str]) -> Option<String> {
+    if built.code != 125 {
+        return Some(format!("exit code {}", built.code));
+    }
+    if let Some(missing) = words.iter().find(|word| !built.error().contains(**word)) {
+        return Some(format!("`{missing}` is not in the error"));
+    }
+    if built.stderr.lines().filter(|line| line.contains("Error:")).count() != 1 || !built.stdout.is_empty() {
+        return Some("more is told than one error".into());
+    }
+    // Only a step's call has one.
+    if built.calls.iter().any(|call| call.contains("--iidfile")) {
+        return Some("it is told only when something has run".into());
+    }
+    let half = scenario.records().iter().any(|record| record["status"] == "running");
+    half.then(|| "half a record is left".into())
+}
+
+/// A Containerfile, flags, and what the error has to name.
+type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const ROWS: &[Row] = &[
+    ("FROM docker.io/library/busybox AS a\n", &["--target=nope"], &["nope"]),
+    ("FROM docker.io/library/busybox AS a\n", &["--target=7"], &["7"]),
+    ("FROM docker.io/library/busybox\nCOPY --from=nope /a /b\n", &[], &["nope"]),
+    ("FROM docker.io/library/busybox\nRUN --mount=type=bind,from=nope,target=/m true\n", &[], &["nope"]),
+    ("FROM localhost/not-there:1\n", &[], &["localhost/not-there:1"]),
+    ("FROM docker.io/library/busybox AS a\nFROM a\nCOPY --from=docker.io/library/none:1 /x /x\n", &[], &["docker.io/library/none:1"]),
+    ("", &[], &["Containerfile"]),
+    ("# nothing\n", &[], &["Containerfile"]),
+    ("RUN true\n", &[], &["Containerfile", "RUN"]),
+    ("FROM\n", &[], &["Containerfile"]),
+    ("FROM docker.io/library/busybox\nCOPY missing /\n", &[], &["missing"]),
+    ("FROM docker.io/library/busybox\nADD missing* /\n", &[], &["missing*"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--format=zip"], &["zip", "oci"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--platform=linux/nope/x/y"], &["linux/nope/x/y"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--keep-stages=0"], &["--keep-stages=0"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--build-id=x"], &["--build-id=x"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--jobs=many"], &["jobs", "many"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--layers=maybe"], &["layers", "maybe"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--cache-ttl=soon"], &["cache-ttl", "soon"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--no-such-flag"], &["no-such-flag"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--stage-labels", "--save-stages=false"], &["--stage-labels", "--save-stages"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--ignorefile=/nonexistent/ignore"], &["/nonexistent/ignore"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--build-context=x=/nonexistent/folder"], &["/nonexistent/folder"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--file=/nonexistent/file"], &["/nonexistent/file"]),
+    ("FROM docker.io/library/busybox\nRUN true\n", &["--tag=Not Valid"], &["Not Valid"]),
+    ("FROM left AS right\nFROM right AS left\n", &[], &["left", "above"]),
+    ("FROM docker.io/library/busybox AS self\nCOPY --from=self /x /y\n", &[], &["self"]),
+];
+
+#[test]
+fn bad_input_gets_one_error_that_names_the_thing() {
+    let mut wrong = Vec::new();
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "");
+        for (text, flags, words) in ROWS {
+            scenario.containerfile(text);
+            let built = scenario.build(flags);
+            if let Some(problem) = not_refused(&scenario, &built, words) {
+                wrong.push(format!("{kind:?} {text:?} {flags:?}: {problem}\n{}", built.stderr));
+            }
+        }
+        scenario.assert_clean();
+    }
+    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_missing_context_is_named() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\n");
+    let mut command = scenario.build_command(&[]);
+    command.arg("/nonexistent/context");
+    refused(&scenario, scenario.ended(command), &["/nonexistent/context"]);
+}
+
+#[test]
+fn a_context_without_a_containerfile_is_named() {
+    let scenario = Scenario::new("");
+    scenario.remove("Containerfile");
+    refused(&scenario, scenario.build(&[]), &["Containerfile", &scenario.context().display().to_string()]);
+}
+
+#[test]
+fn a_containerfile_that_cannot_be_read_is_named() {
+    let scenario = Scenario::new("");
+    scenario.remove("Containerfile");
+    fs::create_dir(scenario.context().join("Containerfile")).unwrap();
+    refused(&scenario, scenario.build(&[]), &["Containerfile"]);
+}
+
+#[test]
+fn an_error_in_the_containerfile_points_at_its_place() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nENV A=1 B\n");
+    let built = scenario.build(&[]);
+    refused(&scenario, built, &["Containerfile:2:", "ENV A=1 B", "^"]);
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_named() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\n");
+    for (engine, words) in [("/nonexistent/buildah", "/nonexistent/buildah"), ("no-such-engine", "no-such-engine")] {
+        let mut command = scenario.program(&["build", &format!("--engine={engine}")]);
+        command.arg(scenario.context());
+        refused(&scenario, scenario.ended(command), &[words]);
+    }
+}
+
+#[test]
+fn a_machine_without_any_engine_gets_told_what_to_install() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\n");
+    let mut command = scenario.program(&["build"]);
+    command.arg(scenario.context()).env("PATH", scenario.folder().join("empty"));
+    refused(&scenario, scenario.ended(command), &["buildah", "podman", "install"]);
+}
+
+#[test]
+fn an_engine_that_is_too_old_is_refused_with_its_version() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\n");
+    let script = "#!/bin/sh\ncase \"$*\" in\n*version*) echo '{\"version\":\"1.23.1\"}';;\n\
+                  *) echo '{\"store\":{\"GraphRoot\":\"/r\",\"GraphDriverName\":\"overlay\"}}';;\nesac\n";
+    let old = scenario.folder().join("buildah");
+    fs::write(&old, script).unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = scenario.program(&["build", &format!("--engine={}", old.display())]);
+    command.arg(scenario.context());
+    refused(&scenario, scenario.ended(command), &["1.23.1", "1.27", "--engine"]);
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_is_named_with_the_way_out() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN true\n");
+    let mut command = scenario.build_command(&[]);
+    command.arg(scenario.context()).env("STAGECACHE_HOME", "/proc/no-such-folder");
+    refused(&scenario, scenario.ended(command), &["/proc/no-such-folder", "STAGECACHE_HOME"]);
+}
+
+#[test]
+fn a_full_state_folder_is_an_error_and_the_next_build_is_whole() {
+    // /dev/full writes nothing, a file system of one page hardly more.
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
+    let full = scenario.folder().join("full");
+    fs::create_dir(&full).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=8k", "tmpfs"])
+        .arg(&full)
+        .status()
+        .is_ok_and(|status| status.success());
+    assert!(mounted, "a full file system needs a mount: run the tests as root");
+    let mut command = scenario.build_command(&[]);
+    command.arg(scenario.context()).env("STAGECACHE_HOME", &full);
+    let failed = scenario.ended(command).fails(125);
+    assert!(failed.error().contains("STAGECACHE_HOME"), "{}", failed.stderr);
+    assert_eq!(scenario.containers(), [""; 0]);
+    scenario.build(&[]).ok();
+}
+
+#[test]
+fn a_full_folder_for_temporary_files_is_named() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
+    let mut command = scenario.build_command(&[]);
+    command.arg(scenario.context()).env("TMPDIR", "/proc/no-such-folder");
+    let failed = scenario.ended(command).fails(125);
+    assert!(failed.error().contains("TMPDIR"), "{}", failed.stderr);
+}
+
+#[test]
+fn files_that_cannot_be_written_are_named_before_anything_runs() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN true\n");
+    let file = scenario.folder().join("no-such-folder/file");
+    for flag in ["build-id-file", "metadata-file", "iidfile", "logfile"] {
+        let mut command = scenario.build_command(&[&format!("--{flag}={}", file.display())]);
+        command.arg(scenario.context());
+        refused(&scenario, scenario.ended(command), &[&format!("--{flag}"), &file.display().to_string()]);
+    }
+}
+
+#[test]
+fn an_unknown_command_is_named_and_there_is_a_way_out() {
+    let scenario = Scenario::on(Kind::Buildah, "");
+    let built = scenario.ended(scenario.program(&["biuld", "."]));
+    refused(&scenario, built, &["biuld", "build"]);
+}
+
+#[test]
+fn an_image_that_vanished_from_the_storage_is_named() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN true\n");
+    scenario.engine(&["rmi", BASE]);
+    refused(&scenario, scenario.build(&[]), &["docker.io/library/busybox"]);
+}

@@ -1,0 +1,122 @@
+//! Builds that fail or are stopped: the exit code, the error, and what is left.
+
+use nix::sys::signal::Signal;
+
+use crate::support::{BOTH, Scenario};
+
+#[test]
+fn a_failing_run_gives_its_own_exit_code_and_names_stage_line_and_instruction() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN true\nRUN echo no >&2; exit 42\n");
+        let failed = scenario.build(&[]).fails(42);
+        let error = failed.error();
+        assert!(error.starts_with("stage app, line 3: RUN echo no >&2; exit 42: "), "{kind:?}: {error}");
+        assert!(failed.stderr.contains("[app 2/2] no\n"), "{}", failed.stderr);
+        assert_eq!(failed.record["status"], "failed");
+        assert_eq!(failed.stage("app")["status"], "failed");
+        scenario.assert_clean();
+    }
+}
+
+#[test]
+fn what_a_run_prints_is_shown_under_its_stage_and_step() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN echo out; echo err >&2\n");
+        let built = scenario.build(&[]).ok();
+        for line in ["[app 1/1] out\n", "[app 1/1] err\n"] {
+            assert!(built.stderr.contains(line), "{kind:?}: {line:?} is not in:\n{}", built.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_failing_copy_gives_125() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox\nCOPY nothing /\n");
+        let failed = scenario.build(&[]).fails(125);
+        assert!(failed.error().contains("nothing"), "{}", failed.stderr);
+        scenario.assert_clean();
+    }
+}
+
+#[test]
+fn a_failing_stage_stops_the_others_and_the_failure_is_the_one_that_is_told() {
+    let text = "FROM docker.io/library/busybox AS slow\nRUN sleep 30\n\
+                FROM docker.io/library/busybox AS bad\nRUN sleep 1; exit 7\n\
+                FROM scratch\nCOPY --from=slow /bin/sh /a\nCOPY --from=bad /bin/sh /b\n";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, text);
+        let failed = scenario.build(&["--jobs=2"]).fails(7);
+        assert!(failed.error().starts_with("stage bad, line 4: "), "{}", failed.error());
+        let ended: jiff::Timestamp = failed.record["ended"].as_str().unwrap().parse().unwrap();
+        let started: jiff::Timestamp = failed.record["started"].as_str().unwrap().parse().unwrap();
+        assert!(ended.duration_since(started).as_secs() < 29, "{kind:?}: the other stage ran to its end");
+        scenario.assert_clean();
+    }
+}
+
+#[test]
+fn a_stopped_build_leaves_nothing_half_done_and_keeps_what_was_finished() {
+    let text = "FROM docker.io/library/busybox\nRUN echo done >/done\nRUN echo sleeping >&2; sleep 20\n";
+    for kind in BOTH {
+        for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+            let scenario = Scenario::on(kind, text);
+            let running = scenario.start_until(&[], "] sleeping");
+            running.signal(signal);
+            let stopped = running.ended().fails(code);
+            assert_eq!(stopped.error(), "interrupted", "{kind:?} {signal}");
+            assert_eq!(stopped.record["status"], "interrupted");
+            scenario.assert_clean();
+            scenario.containerfile(&text.replace("sleep 20", "true"));
+            scenario.build(&[]).expect("0 hm");
+        }
+    }
+}
+
+#[test]
+fn a_build_that_failed_leaves_no_image_under_the_users_name() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN true\nRUN false\n");
+    scenario.build(&["--tag=app:1"]).fails(1);
+    assert!(!scenario.listed().iter().any(|image| image.names.iter().any(|name| name.contains("app:1"))));
+}
+
+#[test]
+fn a_finished_stage_is_labelled_and_kept_when_a_later_one_fails() {
+    let text = "FROM docker.io/library/busybox AS good\nRUN echo 1 >/1\nFROM good AS bad\nRUN false\n";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, text);
+        let failed = scenario.build(&[]).fails(1);
+        let image = failed.stage("good")["image"].as_str().unwrap();
+        assert_eq!(scenario.labelled("io.buildah.stage.name", "good"), [image], "{kind:?}");
+    }
+}
+
+#[test]
+fn a_name_of_a_build_in_progress_goes_when_the_stage_is_done() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox AS a\nRUN true\nRUN test -e /f\n");
+    scenario.build(&[]).fails(1);
+    let building = |scenario: &Scenario| {
+        let names = scenario.listed().into_iter().flat_map(|image| image.names);
+        names.filter(|name| name.contains(":building-")).count()
+    };
+    assert_eq!(building(&scenario), 1);
+    scenario.containerfile("FROM docker.io/library/busybox AS a\nRUN true\nRUN echo >/f\n");
+    scenario.build(&[]).expect("a hm");
+    assert_eq!(building(&scenario), 0);
+}
+
+#[test]
+fn two_builds_of_one_context_at_the_same_time_both_succeed() {
+    for kind in BOTH {
+        let text = "FROM docker.io/library/busybox AS a\nRUN echo ready >&2; sleep 1; echo 1 >/1\nFROM a\nRUN echo 2 >/2\n";
+        let scenario = Scenario::on(kind, text);
+        let first = scenario.start_until(&[], "] ready");
+        let second = scenario.build(&[]).ok();
+        let first = first.ended().ok();
+        for built in [first, second] {
+            let image = built.stdout.trim().to_owned();
+            assert!(scenario.files(&scenario.image(&image)).contains_key("2"), "{kind:?}");
+        }
+        scenario.assert_clean();
+    }
+}
