@@ -50,20 +50,13 @@ fn only(ignore: &'static str, arrives: &str) -> Case {
 /// The whole context without these.
 fn without(ignore: &'static str, missing: &str) -> Case {
     let missing: Vec<_> = missing.split(' ').collect();
-    let left: Vec<_> = ALL
-        .split(' ')
-        .filter(|name| !missing.contains(name))
-        .collect();
+    let left: Vec<_> = ALL.split(' ').filter(|name| !missing.contains(name)).collect();
     only(ignore, &left.join(" "))
 }
 
 fn copy(ignore: &'static str, sources: &'static str, arrives: &str) -> Case {
     let arrives = arrives.to_owned();
-    Case {
-        ignore,
-        sources,
-        arrives,
-    }
+    Case { ignore, sources, arrives }
 }
 
 fn cases() -> Vec<Case> {
@@ -162,11 +155,7 @@ fn cases() -> Vec<Case> {
         copy("", "/top.txt", "top.txt"),
         copy("", "/", ALL),
         copy("", "*.txt", "top.txt"),
-        copy(
-            "",
-            "[^a.]*",
-            "z keep.md top.txt notes.md sp_ace #hash été x y lt",
-        ),
+        copy("", "[^a.]*", "z keep.md top.txt notes.md sp_ace #hash été x y lt"),
         copy("", "*/b", "y"),
         copy("", "nope", FAILS),
         copy("", "nope*", FAILS),
@@ -215,9 +204,7 @@ fn context() -> tempfile::TempDir {
 
 /// File names without their folders, as both sides are compared.
 fn names<'a>(paths: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    paths
-        .map(|path| path.rsplit('/').next().unwrap_or(path).replace(' ', "_"))
-        .collect()
+    paths.map(|path| path.rsplit('/').next().unwrap_or(path).replace(' ', "_")).collect()
 }
 
 fn expected(case: &Case) -> Option<BTreeSet<String>> {
@@ -226,23 +213,13 @@ fn expected(case: &Case) -> Option<BTreeSet<String>> {
 
 fn ours(context: &Path, case: &Case) -> Option<BTreeSet<String>> {
     let rules = IgnoreRules::parse(case.ignore.as_bytes());
-    let reader =
-        ContextReader::new(context, rules, None, ReadOptions::default()).expect("a context");
+    let reader = ContextReader::new(context, rules, None, ReadOptions::default()).expect("a context");
     let sources = case.sources.split(' ').map(str::to_owned).collect();
-    let request = CopyRequest {
-        kind: CopyKind::Copy,
-        sources,
-        exclude: Vec::new(),
-        parents: false,
-    };
+    let request = CopyRequest { kind: CopyKind::Copy, sources, exclude: Vec::new(), parents: false };
     let tree = reader.copied(&request).ok()?;
     let json = serde_json::to_value(&tree.files).expect("JSON");
     let files = json.as_object().expect("an object").iter();
-    Some(names(
-        files
-            .filter(|(_, fact)| fact["type"] != "dir")
-            .map(|(path, _)| path.as_str()),
-    ))
+    Some(names(files.filter(|(_, fact)| fact["type"] != "dir").map(|(path, _)| path.as_str())))
 }
 
 /// A private storage for the buildah calls of this test.
@@ -253,10 +230,7 @@ struct Buildah {
 
 impl Buildah {
     fn start() -> Option<Self> {
-        let buildah = Self {
-            dir: tempfile::tempdir().ok()?,
-            calls: AtomicUsize::new(0),
-        };
+        let buildah = Self { dir: tempfile::tempdir().ok()?, calls: AtomicUsize::new(0) };
         let context = tempfile::tempdir().ok()?;
         fs::write(context.path().join("f"), "").ok()?;
         let case = copy("", "f", "f");
@@ -265,10 +239,7 @@ impl Buildah {
 
     /// The files that a COPY makes, `None` when it fails.
     fn copied(&self, context: &Path, case: &Case) -> Option<BTreeSet<String>> {
-        let call = self
-            .dir
-            .path()
-            .join(self.calls.fetch_add(1, Ordering::Relaxed).to_string());
+        let call = self.dir.path().join(self.calls.fetch_add(1, Ordering::Relaxed).to_string());
         fs::create_dir(&call).ok()?;
         let file = |name: &str, content: &str| -> Option<PathBuf> {
             fs::write(call.join(name), content).ok()?;
@@ -280,38 +251,22 @@ impl Buildah {
             .arg(self.dir.path().join("root"))
             .arg("--runroot")
             .arg(self.dir.path().join("run"))
-            .args([
-                "--storage-driver",
-                "vfs",
-                "build",
-                "--quiet",
-                "--layers=false",
-            ])
+            .args(["--storage-driver", "vfs", "build", "--quiet", "--layers=false"])
             .arg("--file")
             .arg(file("Containerfile", &instruction)?)
             .arg("--ignorefile")
             .arg(file("ignore", case.ignore)?)
-            .arg(format!(
-                "--output=type=local,dest={}",
-                call.join("out").display()
-            ))
+            .arg(format!("--output=type=local,dest={}", call.join("out").display()))
             .arg(context)
             .env("BUILDAH_ISOLATION", "chroot")
             .output();
-        build
-            .ok()?
-            .status
-            .success()
-            .then(|| files_below(&call.join("out")))
+        build.ok()?.status.success().then(|| files_below(&call.join("out")))
     }
 }
 
 fn files_below(dir: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for entry in fs::read_dir(dir)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry"))
-    {
+    for entry in fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry")) {
         if entry.file_type().expect("a type").is_dir() {
             found.extend(files_below(&entry.path()));
         } else {
@@ -349,20 +304,14 @@ fn buildah_copies_what_the_table_says() {
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
             let copied = buildah.copied(context.path(), case);
             if copied != expected(case) {
-                wrong.push(format!(
-                    "{:?} with ignore file {:?}: {copied:?}",
-                    case.sources, case.ignore
-                ));
+                wrong.push(format!("{:?} with ignore file {:?}: {copied:?}", case.sources, case.ignore));
             }
         }
         wrong
     };
     let wrong: Vec<_> = thread::scope(|scope| {
         let workers: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().expect("a worker"))
-            .collect()
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

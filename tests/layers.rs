@@ -56,7 +56,8 @@ fn uses() -> BTreeMap<String, BTreeMap<String, String>> {
                 continue;
             }
             for name in named(line) {
-                used.entry(name).or_insert_with(|| format!("src/{}:{}: {}", path.display(), number + 1, line.trim()));
+                used.entry(name)
+                    .or_insert_with(|| format!("src/{}:{}: {}", path.display(), number + 1, line.trim()));
             }
         }
     }

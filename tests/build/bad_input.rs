@@ -44,7 +44,11 @@ const ROWS: &[Row] = &[
     ("FROM docker.io/library/busybox\nCOPY --from=nope /a /b\n", &[], &["nope"]),
     ("FROM docker.io/library/busybox\nRUN --mount=type=bind,from=nope,target=/m true\n", &[], &["nope"]),
     ("FROM localhost/not-there:1\n", &[], &["localhost/not-there:1"]),
-    ("FROM docker.io/library/busybox AS a\nFROM a\nCOPY --from=docker.io/library/none:1 /x /x\n", &[], &["docker.io/library/none:1"]),
+    (
+        "FROM docker.io/library/busybox AS a\nFROM a\nCOPY --from=docker.io/library/none:1 /x /x\n",
+        &[],
+        &["docker.io/library/none:1"],
+    ),
     ("", &[], &["Containerfile"]),
     ("# nothing\n", &[], &["Containerfile"]),
     ("RUN true\n", &[], &["Containerfile", "RUN"]),
@@ -59,9 +63,21 @@ const ROWS: &[Row] = &[
     ("FROM docker.io/library/busybox\nRUN true\n", &["--layers=maybe"], &["layers", "maybe"]),
     ("FROM docker.io/library/busybox\nRUN true\n", &["--cache-ttl=soon"], &["cache-ttl", "soon"]),
     ("FROM docker.io/library/busybox\nRUN true\n", &["--no-such-flag"], &["no-such-flag"]),
-    ("FROM docker.io/library/busybox\nRUN true\n", &["--stage-labels", "--save-stages=false"], &["--stage-labels", "--save-stages"]),
-    ("FROM docker.io/library/busybox\nRUN true\n", &["--ignorefile=/nonexistent/ignore"], &["/nonexistent/ignore"]),
-    ("FROM docker.io/library/busybox\nRUN true\n", &["--build-context=x=/nonexistent/folder"], &["/nonexistent/folder"]),
+    (
+        "FROM docker.io/library/busybox\nRUN true\n",
+        &["--stage-labels", "--save-stages=false"],
+        &["--stage-labels", "--save-stages"],
+    ),
+    (
+        "FROM docker.io/library/busybox\nRUN true\n",
+        &["--ignorefile=/nonexistent/ignore"],
+        &["/nonexistent/ignore"],
+    ),
+    (
+        "FROM docker.io/library/busybox\nRUN true\n",
+        &["--build-context=x=/nonexistent/folder"],
+        &["/nonexistent/folder"],
+    ),
     ("FROM docker.io/library/busybox\nRUN true\n", &["--file=/nonexistent/file"], &["/nonexistent/file"]),
     ("FROM docker.io/library/busybox\nRUN true\n", &["--tag=Not Valid"], &["Not Valid"]),
     ("FROM left AS right\nFROM right AS left\n", &[], &["left", "above"]),
@@ -118,7 +134,9 @@ fn an_error_in_the_containerfile_points_at_its_place() {
 #[test]
 fn an_engine_that_is_not_there_is_named() {
     let scenario = Scenario::new("FROM docker.io/library/busybox\n");
-    for (engine, words) in [("/nonexistent/buildah", "/nonexistent/buildah"), ("no-such-engine", "no-such-engine")] {
+    for (engine, words) in
+        [("/nonexistent/buildah", "/nonexistent/buildah"), ("no-such-engine", "no-such-engine")]
+    {
         let mut command = scenario.program(&["build", &format!("--engine={engine}")]);
         command.arg(scenario.context());
         refused(&scenario, scenario.ended(command), &[words]);

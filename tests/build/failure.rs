@@ -7,7 +7,8 @@ use crate::support::{BOTH, Scenario};
 #[test]
 fn a_failing_run_gives_its_own_exit_code_and_names_stage_line_and_instruction() {
     for kind in BOTH {
-        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN true\nRUN echo no >&2; exit 42\n");
+        let scenario =
+            Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN true\nRUN echo no >&2; exit 42\n");
         let failed = scenario.build(&[]).fails(42);
         let error = failed.error();
         assert!(error.starts_with("stage app, line 3: RUN echo no >&2; exit 42: "), "{kind:?}: {error}");
@@ -21,7 +22,8 @@ fn a_failing_run_gives_its_own_exit_code_and_names_stage_line_and_instruction() 
 #[test]
 fn what_a_run_prints_is_shown_under_its_stage_and_step() {
     for kind in BOTH {
-        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN echo out; echo err >&2\n");
+        let scenario =
+            Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN echo out; echo err >&2\n");
         let built = scenario.build(&[]).ok();
         for line in ["[app 1/1] out\n", "[app 1/1] err\n"] {
             assert!(built.stderr.contains(line), "{kind:?}: {line:?} is not in:\n{}", built.stderr);

@@ -119,7 +119,9 @@ fn a_build_on_an_image_of_an_earlier_build_of_ours_is_the_engines_own() {
     for kind in BOTH {
         let scenario = three_stages(kind);
         scenario.build(&["--tag=own:1"]).ok();
-        scenario.containerfile("FROM localhost/own:1 AS more\nRUN cat /app >/again\nFROM more\nENV A=1\nCOPY src /s\n");
+        scenario.containerfile(
+            "FROM localhost/own:1 AS more\nRUN cat /app >/again\nFROM more\nENV A=1\nCOPY src /s\n",
+        );
         assert_native(&scenario, &["--layers=true"]);
         let found = scenario.labelled("io.buildah.stage.name", "more");
         assert_eq!(found.len(), 1, "{kind:?}");

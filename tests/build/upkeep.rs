@@ -100,11 +100,15 @@ fn removing_a_stages_image_costs_no_more_than_that_stage() {
     for kind in BOTH {
         let scenario = three_stages(kind);
         scenario.build(&["--tag=app:1"]).ok();
-        let name = scenario.build(&["--tag=app:1"]).ok().stage("build")["image_name"].as_str().unwrap().to_owned();
+        let name =
+            scenario.build(&["--tag=app:1"]).ok().stage("build")["image_name"].as_str().unwrap().to_owned();
         scenario.engine(&["rmi", &name]);
         let again = scenario.build(&["--tag=app:1"]).ok();
         let verdicts = again.verdicts();
-        assert!(verdicts.starts_with("base hh, build ") && verdicts.ends_with(", 2 h"), "{kind:?}: {verdicts}");
+        assert!(
+            verdicts.starts_with("base hh, build ") && verdicts.ends_with(", 2 h"),
+            "{kind:?}: {verdicts}"
+        );
         assert_eq!(scenario.labelled("io.buildah.stage.name", "build").len(), 1, "{kind:?}");
     }
 }

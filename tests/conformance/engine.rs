@@ -148,7 +148,8 @@ fn ask(prefix: &[String], words: &[&str]) -> Result<String> {
 impl User {
     /// A user of the system that the engines live in.
     pub fn named(name: &str, prefix: &[String]) -> Result<User> {
-        let line = ask(prefix, &["getent", "passwd", name]).with_context(|| format!("looking for the user {name}"))?;
+        let line = ask(prefix, &["getent", "passwd", name])
+            .with_context(|| format!("looking for the user {name}"))?;
         match line.split(':').collect::<Vec<_>>().as_slice() {
             [name, _, uid, gid, ..] => {
                 Ok(User { name: (*name).to_owned(), uid: uid.parse()?, gid: gid.parse()? })

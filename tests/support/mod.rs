@@ -139,7 +139,8 @@ fn make_base(root: &Path) {
     for applet in APPLETS.split_whitespace() {
         symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
-    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n").unwrap();
+    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n")
+        .unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\nuser:x:1000:\n").unwrap();
     fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
 }
@@ -456,7 +457,10 @@ impl Scenario {
         let bytes = fs::read(self.images_folder().join("images.json")).unwrap();
         let images: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
         let strings = |value: &Value| value.as_array().into_iter().flatten().map(string).collect();
-        images.iter().map(|image| Listed { id: string(&image["id"]), names: strings(&image["names"]) }).collect()
+        images
+            .iter()
+            .map(|image| Listed { id: string(&image["id"]), names: strings(&image["names"]) })
+            .collect()
     }
 
     fn images_folder(&self) -> PathBuf {
@@ -467,13 +471,14 @@ impl Scenario {
     pub fn image(&self, wanted: &str) -> Image {
         let wanted = wanted.trim_start_matches("sha256:");
         let named = |listed: &Listed| listed.id == wanted || listed.names.iter().any(|name| name == wanted);
-        let listed =
-            self.listed().into_iter().find(named).unwrap_or_else(|| panic!("no image {wanted} in the storage"));
+        let listed = self
+            .listed()
+            .into_iter()
+            .find(named)
+            .unwrap_or_else(|| panic!("no image {wanted} in the storage"));
         let folder = self.images_folder().join(&listed.id);
-        let config = format!(
-            "={}",
-            base64::engine::general_purpose::STANDARD.encode(format!("sha256:{}", listed.id))
-        );
+        let config =
+            format!("={}", base64::engine::general_purpose::STANDARD.encode(format!("sha256:{}", listed.id)));
         let json = |name: &str| serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap();
         Image { id: listed.id, names: listed.names, config: json(&config), manifest: json("manifest") }
     }
@@ -493,7 +498,8 @@ impl Scenario {
         let to = format!("dir:{}", folder.path().display());
         args.extend([image.id.as_str(), &to]);
         self.engine(&args);
-        let manifest: Value = serde_json::from_slice(&fs::read(folder.path().join("manifest.json")).unwrap()).unwrap();
+        let manifest: Value =
+            serde_json::from_slice(&fs::read(folder.path().join("manifest.json")).unwrap()).unwrap();
         let blobs = manifest["layers"].as_array().unwrap().iter();
         blobs
             .map(|blob| {
@@ -575,7 +581,8 @@ impl Scenario {
     pub fn labelled(&self, key: &str, value: &str) -> Vec<String> {
         let filter = format!("label={key}={value}");
         let told = self.engine(&["images", "--quiet", "--no-trunc", "--filter", &filter]);
-        let ids: BTreeSet<String> = told.lines().map(|id| id.trim_start_matches("sha256:").to_owned()).collect();
+        let ids: BTreeSet<String> =
+            told.lines().map(|id| id.trim_start_matches("sha256:").to_owned()).collect();
         ids.into_iter().collect()
     }
 }
@@ -604,7 +611,9 @@ fn files_of(archive: File) -> Files {
                 let content = match String::from_utf8(bytes) {
                     Ok(text) if text.len() < 200 => text,
                     Ok(text) => format!("{} bytes, {}", text.len(), blake3::hash(text.as_bytes())),
-                    Err(error) => format!("{} bytes, {}", error.as_bytes().len(), blake3::hash(error.as_bytes())),
+                    Err(error) => {
+                        format!("{} bytes, {}", error.as_bytes().len(), blake3::hash(error.as_bytes()))
+                    }
                 };
                 format!("file {mode:o} {owner} {content}")
             }
@@ -645,7 +654,12 @@ impl Image {
     pub fn labels_of_others(&self) -> BTreeMap<String, Value> {
         let labels = self.config["config"]["Labels"].as_object();
         let ours = |key: &str| key.starts_with("io.stagecache.") || key.starts_with("io.buildah.stage.");
-        labels.into_iter().flatten().filter(|(key, _)| !ours(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        labels
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| !ours(key))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
 
     /// The digests of its layers.
@@ -732,7 +746,10 @@ impl Built {
     #[track_caller]
     pub fn stage(&self, name: &str) -> &Value {
         let stages = self.record["stages"].as_array().expect("a record with stages");
-        stages.iter().find(|stage| stage["name"] == name).unwrap_or_else(|| panic!("no stage {name}:\n{}", self.record))
+        stages
+            .iter()
+            .find(|stage| stage["name"] == name)
+            .unwrap_or_else(|| panic!("no stage {name}:\n{}", self.record))
     }
 
     /// Each built stage with a letter a step: `h` for a hit, `c` for one by content, `m` for a miss, `-` where it was
