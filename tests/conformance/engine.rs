@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::corpus::{Limits, Version};
 use crate::image::Storage;
@@ -50,18 +50,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn probe(program: &str, prefix: &[String], user: Option<User>) -> Result<Engine> {
-        let ask = |args: &[&str]| -> Result<String> {
-            let mut words = prefix.to_vec();
-            words.push(program.to_owned());
-            let output = Command::new(&words[0])
-                .args(&words[1..])
-                .args(args)
-                .stdin(Stdio::null())
-                .output()
-                .with_context(|| format!("running {}", words.join(" ")))?;
-            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        };
-        let version = ask(&["--version"])?;
+        let version = ask(prefix, &[program, "--version"])?;
         let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let number: Version =
             number.with_context(|| format!("{program} --version says `{version}`"))?.parse()?;
@@ -141,6 +130,32 @@ impl Engine {
             .into_iter()
             .chain(["--storage-driver".to_owned(), storage.driver.clone()])
             .collect()
+    }
+}
+
+/// What a command says, where the engines live.
+fn ask(prefix: &[String], words: &[&str]) -> Result<String> {
+    let words: Vec<&str> = prefix.iter().map(String::as_str).chain(words.iter().copied()).collect();
+    let output = Command::new(words[0])
+        .args(&words[1..])
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("running {}", words.join(" ")))?;
+    ensure!(output.status.success(), "{}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+impl User {
+    /// A user of the system that the engines live in.
+    pub fn named(name: &str, prefix: &[String]) -> Result<User> {
+        let line = ask(prefix, &["getent", "passwd", name])
+            .with_context(|| format!("looking for the user {name}"))?;
+        match line.split(':').collect::<Vec<_>>().as_slice() {
+            [name, _, uid, gid, ..] => {
+                Ok(User { name: (*name).to_owned(), uid: uid.parse()?, gid: gid.parse()? })
+            }
+            _ => bail!("not a line of passwd: {line}"),
+        }
     }
 }
 

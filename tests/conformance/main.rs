@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 
 use corpus::{Case, Mode};
@@ -137,7 +137,8 @@ impl Run {
             started,
         };
         let prefix = corpus::split_words(&options.engine_command)?;
-        let user = options.rootless.as_deref().filter(|name| !name.is_empty()).map(user).transpose()?;
+        let user = options.rootless.as_deref().filter(|name| !name.is_empty());
+        let user = user.map(|name| User::named(name, &prefix)).transpose()?;
         let place = run.place("bases")?;
         for (index, program) in options.engine.iter().enumerate() {
             let engine = Engine::probe(program, &prefix, user.clone())?;
@@ -327,9 +328,4 @@ impl Drop for Run {
 fn last_lines(said: &str) -> Vec<String> {
     let lines: Vec<&str> = said.lines().collect();
     lines[lines.len().saturating_sub(6)..].iter().map(|line| format!("  | {line}")).collect()
-}
-
-fn user(name: &str) -> Result<User> {
-    let user = nix::unistd::User::from_name(name)?.with_context(|| format!("there is no user {name}"))?;
-    Ok(User { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() })
 }

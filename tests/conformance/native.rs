@@ -11,7 +11,7 @@ use crate::http::HexOf;
 use crate::side::{Outcome, Prepared};
 
 /// Raise when what is stated about a build changes its form or meaning.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The folder of kept results; without one nothing is kept.
 pub struct Natives {

@@ -563,16 +563,15 @@ impl Facts<'_> {
         let media_types: Vec<&Value> =
             manifest["layers"].as_array().into_iter().flatten().map(|layer| &layer["mediaType"]).collect();
         let mut rest = config.clone();
-        without(&mut rest, |key| {
-            ["config", "container_config", "history", "rootfs"].contains(&key)
-                || key == "created" && !with_times
-        });
+        // The docker format also names the working container and the image before, which are this run's own.
+        let elsewhere = ["config", "container_config", "history", "rootfs", "container", "parent"];
+        without(&mut rest, |key| elsewhere.contains(&key) || key == "created" && !with_times);
         let mut image = json!({
             "id": if self.alias(id, None).contains("another") { "its own".to_owned() } else { self.alias(id, None) },
             "manifest": { "mediaType": manifest["mediaType"], "config": manifest["config"]["mediaType"], "layers": media_types },
             "annotations": self.annotations(&manifest["annotations"]),
             "config": self.settings(&config["config"]),
-            "platform": self.plain(rest),
+            "platform": rest,
             "history": self.history(&config["history"], with_times),
             "diff_ids": config["rootfs"]["diff_ids"].as_array().map_or(0, Vec::len),
             "layers": layers,
@@ -603,29 +602,9 @@ impl Facts<'_> {
         self.place.layers.read(&dir, with_mtime)
     }
 
-    /// A config without what names this very run.
-    fn plain(&self, mut value: Value) -> Value {
-        for key in ["container", "parent"] {
-            if !text(&value[key]).is_empty() {
-                value[key] = json!("<id>");
-            }
-        }
-        value
-    }
-
     fn settings(&self, config: &Value) -> Value {
         let mut config = config.clone();
-        for key in ["Hostname", "Image"] {
-            if text(&config[key])
-                .trim_start_matches("sha256:")
-                .chars()
-                .filter(char::is_ascii_hexdigit)
-                .count()
-                >= 12
-            {
-                config[key] = json!("<id>");
-            }
-        }
+        without(&mut config, |key| ["Hostname", "Image"].contains(&key));
         if let Some(labels) = config.get_mut("Labels").filter(|_| self.case.stage_labels) {
             without(labels, |key| key.starts_with("io.buildah.stage.") || key.starts_with("io.stagecache."));
         }
@@ -666,6 +645,8 @@ impl Facts<'_> {
         let named = base(&|base| base.name == text(&annotations[name])).filter(|_| self.as_native);
         annotations[digest] = match real.or(named) {
             Some(base) => json!(format!("digest of {}", base.name)),
+            // Nothing is the base of `scratch`.
+            None if self.as_native && text(&annotations[name]).is_empty() => json!(""),
             None => json!("digest of another image"),
         };
         annotations
