@@ -628,6 +628,7 @@ impl<'a> StageWorker<'a> {
                 build_args: step.build_args.clone(),
                 flags,
                 iidfile: folder.join("iid"),
+                temporary: Some(execution.scratch.to_owned()),
                 stdin: execution.stdin.then_some(()),
             })
         };

@@ -218,6 +218,17 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the stage stands on one of which a step runs for sure: then it does, too.
+    fn base_runs(&self) -> bool {
+        match self.stage.stage.base {
+            Origin::Stage(index) => {
+                let steps = &self.plan.stages[&index].steps;
+                steps.iter().any(|step| matches!(step.verdict, Verdict::Miss { .. }))
+            }
+            _ => false,
+        }
+    }
+
     /// How many steps can be found by definition: a stage that runs again under an old key (`--no-cache-filter`, an image
     /// that is gone) can leave other bytes, so what takes them, and all behind it, is found by content alone.
     fn trusted(&self) -> usize {
@@ -290,6 +301,7 @@ impl Planner<'_> {
                     let open = bypass.is_none()
                         && (content_key.is_none() || n >= trusted)
                         && !before_runs
+                        && !self.base_runs()
                         && step.always.is_none();
                     let last = last_duration_ms.or_else(|| self.last_duration(n));
                     let verdict = if open { Verdict::Open { reasons } } else { Verdict::Miss { reasons } };

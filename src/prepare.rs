@@ -397,6 +397,12 @@ impl Preparer<'_> {
         let item = &stage.body[number];
         let instruction = &item.instruction;
         let mut text = text_of(&instruction.original);
+        let copies = matches!(instruction.keyword, Keyword::Copy | Keyword::Add);
+        if let Some(from) = instruction.flag("from").filter(|_| copies).map(crate::containerfile::Flag::word)
+        {
+            // Neither image nor history tell the name of the stage: what it stands for is among the sources.
+            text = text.replacen(&from, "--from", 1);
+        }
         for heredoc in &instruction.heredocs {
             text.push_str(&format!("\n<<{} {} {}\n", heredoc.name, heredoc.expand, heredoc.chomp));
             text.push_str(&text_of(&heredoc.body));
@@ -409,7 +415,8 @@ impl Preparer<'_> {
         if instruction.keyword != Keyword::Run {
             words = expanded.words;
         }
-        words.extend(expanded.flags.iter().map(crate::containerfile::Flag::word));
+        let flags = expanded.flags.iter().filter(|flag| !(copies && flag.name == "from"));
+        words.extend(flags.map(crate::containerfile::Flag::word));
         inputs.expanded.push(words);
         Ok(())
     }

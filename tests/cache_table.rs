@@ -118,8 +118,18 @@ const CASES: &[Case] = &[
             row("other content", Shell("echo 2 >f"), "a m", &[("f", "2\n")]),
             row("the first content again", Shell("echo 1 >f"), "a h", &[("f", "1\n")]),
             row("the second again", Shell("echo 2 >f"), "a h", &[("f", "2\n")]),
-            row("same size and time", Shell("touch -r f t; echo 3 >f; touch -r t f; rm t"), "a m", &[("f", "3\n")]),
-            row("same size and time, new inode", Shell("echo 4 >g; touch -r f g; mv g f"), "a m", &[("f", "4\n")]),
+            row(
+                "same size and time",
+                Shell("touch -r f t; echo 3 >f; touch -r t f; rm t"),
+                "a m",
+                &[("f", "3\n")],
+            ),
+            row(
+                "same size and time, new inode",
+                Shell("echo 4 >g; touch -r f g; mv g f"),
+                "a m",
+                &[("f", "4\n")],
+            ),
             row("another mode", Shell("chmod 755 f"), "a m", &[("f", "file 755 0:0 4\n")]),
             row("the mode as before", Shell("chmod 644 f"), "a h", &[("f", "file 644 0:0 4\n")]),
             row("another owner", Shell("chown 1000:1000 f"), "a h", &[("f", "file 644 0:0 4\n")]),
@@ -144,22 +154,52 @@ const CASES: &[Case] = &[
             row("another target of the link", Shell("ln -sfn sub d/l"), "a m", &[("d/l", "link sub")]),
             row("the first target again", Shell("ln -sfn w d/l"), "a h", &[("d/l", "link w")]),
             row("an empty folder added", Shell("mkdir d/empty"), "a m", &[("d/empty", "folder 755 0:0")]),
-            row("another mode of a folder", Shell("chmod 700 d/empty"), "a m", &[("d/empty", "folder 700 0:0")]),
-            row("a file in place of the folder", Shell("rmdir d/empty; echo >d/empty"), "a m", &[("d/empty", "\n")]),
-            row("two files swapped", Shell("mv d/w t; mv d/sub/y d/w; mv t d/sub/y"), "a m", &[("d/w", "4\n"), ("d/sub/y", "1\n")]),
+            row(
+                "another mode of a folder",
+                Shell("chmod 700 d/empty"),
+                "a m",
+                &[("d/empty", "folder 700 0:0")],
+            ),
+            row(
+                "a file in place of the folder",
+                Shell("rmdir d/empty; echo >d/empty"),
+                "a m",
+                &[("d/empty", "\n")],
+            ),
+            row(
+                "two files swapped",
+                Shell("mv d/w t; mv d/sub/y d/w; mv t d/sub/y"),
+                "a m",
+                &[("d/w", "4\n"), ("d/sub/y", "1\n")],
+            ),
         ],
     },
     Case {
         name: "patterns and ignored files",
         kind: Kind::Buildah,
         file: "FROM scratch AS a\nCOPY *.txt d /d/\n",
-        context: &[("a.txt", "1\n"), ("d/keep", "k\n"), ("d/x.log", "l\n"), (".containerignore", "**/*.log\n")],
+        context: &[
+            ("a.txt", "1\n"),
+            ("d/keep", "k\n"),
+            ("d/x.log", "l\n"),
+            (".containerignore", "**/*.log\n"),
+        ],
         flags: &[],
         rows: &[
-            row("an ignored file changed", Shell("echo 2 >d/x.log"), "a h", &[("d/x.log", "-"), ("d/keep", "k\n")]),
+            row(
+                "an ignored file changed",
+                Shell("echo 2 >d/x.log"),
+                "a h",
+                &[("d/x.log", "-"), ("d/keep", "k\n")],
+            ),
             row("a file beside the pattern", Shell("echo 2 >b.md"), "a h", &[("d/b.md", "-")]),
             row("a file that the pattern takes", Shell("echo 2 >b.txt"), "a m", &[("d/b.txt", "2\n")]),
-            row("a rule that changes nothing", Shell("echo nothing >>.containerignore"), "a h", &[("d/x.log", "-")]),
+            row(
+                "a rule that changes nothing",
+                Shell("echo nothing >>.containerignore"),
+                "a h",
+                &[("d/x.log", "-")],
+            ),
             row("an exception", Shell("echo '!d/x.log' >>.containerignore"), "a m", &[("d/x.log", "2\n")]),
             row("no rules", Shell("rm .containerignore"), "a h", &[("d/x.log", "2\n")]),
         ],
@@ -176,11 +216,26 @@ const CASES: &[Case] = &[
             row("a comment", Edit("RUN", "# why\n\nRUN"), "a hhh", &[("out", "4\n")]),
             row("a line cut in two", Edit("cat /1 >", "cat \\\n/1 >"), "a hhh", &[("out", "4\n")]),
             row("another command", Edit("/1 >/out", "/1 /1 >/out"), "a hmm", &[("out", "4\n4\n")]),
-            row("a step added", Edit("COPY two /2", "COPY two /2\nRUN echo 5 >/5"), "a hhhm", &[("5", "5\n")]),
+            row(
+                "a step added",
+                Edit("COPY two /2", "COPY two /2\nRUN echo 5 >/5"),
+                "a hhhm",
+                &[("5", "5\n")],
+            ),
             row("the step removed", Edit("\nRUN echo 5 >/5", ""), "a hhh", &[("5", "-"), ("2", "3\n")]),
             row("the command as before", File(CHAIN), "a hhh", &[("out", "4\n")]),
-            row("both sources as at first", Shell("echo 1 >one; echo 2 >two"), "a hhh", &[("out", "1\n"), ("2", "2\n")]),
-            row("the Containerfile under another name", Shell("mv Containerfile Dockerfile"), "a hhh", &[("out", "1\n")]),
+            row(
+                "both sources as at first",
+                Shell("echo 1 >one; echo 2 >two"),
+                "a hhh",
+                &[("out", "1\n"), ("2", "2\n")],
+            ),
+            row(
+                "the Containerfile under another name",
+                Shell("mv Containerfile Dockerfile"),
+                "a hhh",
+                &[("out", "1\n")],
+            ),
         ],
     },
     Case {
@@ -283,8 +338,18 @@ const CASES: &[Case] = &[
             row("A again", Shell("echo A >f"), "src h, a h", &[("out", "A\n")]),
             row("B again", Shell("echo B >f"), "src h, a h", &[("out", "B\n")]),
             row("another mode", Shell("chmod 600 f"), "src m, a m", &[("out", "B\n")]),
-            row("other bytes beside the mounted folder", Edit("COPY f /d/f", "COPY f /d/f\nCOPY f /g"), "src hm, a c", &[("out", "B\n")]),
-            row("a label of the stage", Edit("COPY f /d/f", "COPY f /d/f\nLABEL x=1"), "src hm, a h", &[("out", "B\n")]),
+            row(
+                "other bytes beside the mounted folder",
+                Edit("COPY f /d/f", "COPY f /d/f\nCOPY f /g"),
+                "src hm, a c",
+                &[("out", "B\n")],
+            ),
+            row(
+                "a label of the stage",
+                Edit("COPY f /d/f", "COPY f /d/f\nLABEL x=1"),
+                "src hm, a h",
+                &[("out", "B\n")],
+            ),
         ],
     },
     Case {
@@ -295,9 +360,19 @@ const CASES: &[Case] = &[
         flags: &[],
         rows: &[
             row("a port", Edit("EXPOSE 80", "EXPOSE 81"), "base h, a hh", &[("out", "1\n")]),
-            row("a variable at the end", Edit("EXPOSE 81", "EXPOSE 81\nENV X=1"), "base h, a hh", &[("out", "1\n")]),
+            row(
+                "a variable at the end",
+                Edit("EXPOSE 81", "EXPOSE 81\nENV X=1"),
+                "base h, a hh",
+                &[("out", "1\n")],
+            ),
             row("a label at the end", Edit("ENV X=1", "LABEL X=1"), "base h, a hh", &[("out", "1\n")]),
-            row("a label in front", Edit("RUN echo 1 >/1", "LABEL Y=1\nRUN echo 1 >/1"), "base m, a cc", &[("out", "1\n")]),
+            row(
+                "a label in front",
+                Edit("RUN echo 1 >/1", "LABEL Y=1\nRUN echo 1 >/1"),
+                "base m, a cc",
+                &[("out", "1\n")],
+            ),
             row("the stage's name", Edit("AS a", "AS b"), "base h, b hh", &[("out", "1\n")]),
         ],
     },
@@ -360,10 +435,25 @@ const CASES: &[Case] = &[
         rows: &[
             row("a variable that COPY uses", Edit("D=/x", "D=/y"), "a mm", &[("y/f", "1\n"), ("x/f", "-")]),
             row("the working directory", Edit("WORKDIR /w", "WORKDIR /v"), "a mm", &[("out", "/v\n0\n")]),
-            row("the user of RUN", Edit("RUN pwd >/out", "USER user\nRUN pwd >/tmp/out"), "a hm", &[("out", "-")]),
+            row(
+                "the user of RUN",
+                Edit("RUN pwd >/out", "USER user\nRUN pwd >/tmp/out"),
+                "a hm",
+                &[("out", "-")],
+            ),
             row("the command", Edit("[\"one\"]", "[\"two\"]"), "a hh", &[("/config/Cmd", "[\"two\"]")]),
-            row("a label at the end", Edit("CMD", "LABEL l=1\nCMD"), "a hh", &[("/config/Labels/l", "\"1\"")]),
-            row("the entry point", Edit("CMD [\"two\"]", "ENTRYPOINT [\"e\"]"), "a hh", &[("/config/Entrypoint", "[\"e\"]")]),
+            row(
+                "a label at the end",
+                Edit("CMD", "LABEL l=1\nCMD"),
+                "a hh",
+                &[("/config/Labels/l", "\"1\"")],
+            ),
+            row(
+                "the entry point",
+                Edit("CMD [\"two\"]", "ENTRYPOINT [\"e\"]"),
+                "a hh",
+                &[("/config/Entrypoint", "[\"e\"]")],
+            ),
         ],
     },
     Case {
@@ -411,7 +501,12 @@ const CASES: &[Case] = &[
             flagged("--label", &["--label=l=1"], "a h", &[("/config/Labels/l", "\"1\"")]),
             flagged("--rm", &["--rm=false", "--force-rm=false"], "a h", &[("out", "1\n")]),
             flagged("--build-id-label", &["--build-id-label"], "a h", &[("out", "1\n")]),
-            flagged("--stage-labels", &["--stage-labels=false"], "a h", &[("/config/Labels/io.buildah.stage.name", "null")]),
+            flagged(
+                "--stage-labels",
+                &["--stage-labels=false"],
+                "a h",
+                &[("/config/Labels/io.buildah.stage.name", "null")],
+            ),
             flagged("--save-stages", &["--save-stages"], "a h", &[("out", "1\n")]),
         ],
     },
@@ -438,7 +533,12 @@ const CASES: &[Case] = &[
             flagged("--no-cache", &["--no-cache"], "a m, b mm", &[("out", "1\n")]),
             flagged("--no-cache=false", &["--no-cache=false"], "a h, b hh", &[("out", "1\n")]),
             flagged("--no-cache-filter", &["--no-cache-filter=a"], "a m, b cc", &[("out", "1\n")]),
-            flagged("--no-cache-filter of the last", &["--no-cache-filter=b"], "a h, b mm", &[("out", "1\n")]),
+            flagged(
+                "--no-cache-filter of the last",
+                &["--no-cache-filter=b"],
+                "a h, b mm",
+                &[("out", "1\n")],
+            ),
             flagged("--cache-ttl that is not over", &["--cache-ttl=10h"], "a h, b hh", &[("out", "1\n")]),
             flagged("--cache-ttl of nothing", &["--cache-ttl=0"], "a m, b mm", &[("out", "1\n")]),
         ],
@@ -471,8 +571,18 @@ const CASES: &[Case] = &[
                 "plan m, build c, last m",
                 &[("built", "dep 1\n"), ("src", "dep 1\ncode 2\n")],
             ),
-            row("other bytes", Shell("sed -i 's/dep 1/dep 2/' src"), "plan m, build m, last m", &[("built", "dep 2\n")]),
-            row("as at first", Shell("printf 'dep 1\\ncode 1\\n' >src"), "plan h, build h, last h", &[("built", "dep 1\n")]),
+            row(
+                "other bytes",
+                Shell("sed -i 's/dep 1/dep 2/' src"),
+                "plan m, build m, last m",
+                &[("built", "dep 2\n")],
+            ),
+            row(
+                "as at first",
+                Shell("printf 'dep 1\\ncode 1\\n' >src"),
+                "plan h, build h, last h",
+                &[("built", "dep 1\n")],
+            ),
         ],
     },
     Case {
@@ -484,7 +594,12 @@ const CASES: &[Case] = &[
         rows: &[
             row("made again with another file", Base("2\n"), "a m", &[("f", "2\n"), ("own", "o\n")]),
             row("the first one again", Base("1\n"), "a h", &[("f", "1\n")]),
-            row("another name for it", Engine(&["tag localhost/base:1 localhost/base:2"]), "a h", &[("f", "1\n")]),
+            row(
+                "another name for it",
+                Engine(&["tag localhost/base:1 localhost/base:2"]),
+                "a h",
+                &[("f", "1\n")],
+            ),
             row("FROM that name", Edit("base:1", "base:2"), "a h", &[("f", "1\n")]),
         ],
     },
@@ -529,7 +644,12 @@ const CASES: &[Case] = &[
         context: &[("one", "1\n"), ("two", "2\n")],
         flags: &["--tag=app:1"],
         rows: &[
-            row("the target", Engine(&["rmi localhost/app:1"]), "a h, b h, c hh", &[("1", "1\n"), ("2", "2\n")]),
+            row(
+                "the target",
+                Engine(&["rmi localhost/app:1"]),
+                "a h, b h, c hh",
+                &[("1", "1\n"), ("2", "2\n")],
+            ),
             row("dangling ones", Engine(&["podman image prune --force"]), "a h, b h, c hh", &[("1", "1\n")]),
             row("a stage", Shell("true"), "a h, b h, c hh", &[("1", "1\n")]),
         ],
@@ -590,7 +710,13 @@ const CASES: &[Case] = &[
         rows: &[
             flagged("one in the middle", &["--target=b"], "a h, b h", &[("2", "2\n"), ("out", "-")]),
             row("an unused stage changed", Shell("echo 4 >three"), "a h, b h, c h", &[("out", "1\n2\n")]),
-            Row { what: "a change, built up to the middle", change: Shell("echo 5 >two"), flags: &["--target=b"], verdicts: "a h, b m", files: &[("2", "5\n")] },
+            Row {
+                what: "a change, built up to the middle",
+                change: Shell("echo 5 >two"),
+                flags: &["--target=b"],
+                verdicts: "a h, b m",
+                files: &[("2", "5\n")],
+            },
             row("and then to the end", Nothing, "a h, b h, c m", &[("out", "1\n5\n")]),
         ],
     },
@@ -666,7 +792,9 @@ fn apply(scenario: &mut Scenario, change: Change) {
             }
         }
         Base(text) => base(scenario, text),
-        Cloned => drop(scenario.shell("cd ..; cp -r context clone; chmod --reference=context clone; mv context gone; mv clone context")),
+        Cloned => drop(scenario.shell(
+            "cd ..; cp -r context clone; chmod --reference=context clone; mv context gone; mv clone context",
+        )),
         Xattr(value) => {
             let file = scenario.context().join("d/f");
             match value {
@@ -687,7 +815,14 @@ fn base(scenario: &Scenario, text: &str) {
     std::fs::write(folder.join("g"), g).unwrap();
     std::fs::write(folder.join("Containerfile"), "FROM scratch\nCOPY f g /\n").unwrap();
     let folder = folder.display().to_string();
-    scenario.engine(&["build", "--quiet", "--timestamp=0", "--layers=false", "--tag=localhost/base:1", &folder]);
+    scenario.engine(&[
+        "build",
+        "--quiet",
+        "--timestamp=0",
+        "--layers=false",
+        "--tag=localhost/base:1",
+        &folder,
+    ]);
 }
 
 fn run(case: &Case, wrong: &Mutex<Vec<String>>) {
@@ -705,7 +840,8 @@ fn run(case: &Case, wrong: &Mutex<Vec<String>>) {
         scenario.write("secret", "s\n");
     }
     let first = scenario.build(&[]).ok();
-    let steps: String = first.verdicts().split(", ").filter_map(|stage| stage.split_once(' ')).map(|(_, s)| s).collect();
+    let steps: String =
+        first.verdicts().split(", ").filter_map(|stage| stage.split_once(' ')).map(|(_, s)| s).collect();
     assert!(steps.chars().all(|letter| letter == 'm'), "{}: the first build had hits", case.name);
     for row in case.rows {
         let place = format!("{}: {}", case.name, row.what);
@@ -717,11 +853,18 @@ fn run(case: &Case, wrong: &Mutex<Vec<String>>) {
         }
         let mut problems = Vec::new();
         if built.verdicts() != row.verdicts {
-            problems.push(format!("verdicts `{}`, not `{}`\n{}", built.verdicts(), row.verdicts, built.stderr));
+            problems.push(format!(
+                "verdicts `{}`, not `{}`\n{}",
+                built.verdicts(),
+                row.verdicts,
+                built.stderr
+            ));
         }
         let image = scenario.image(&built.image());
         let files = scenario.files(&image);
-        problems.extend(row.files.iter().filter_map(|(path, text)| difference(&files, &image.config, path, text)));
+        problems.extend(
+            row.files.iter().filter_map(|(path, text)| difference(&files, &image.config, path, text)),
+        );
         wrong.lock().unwrap().extend(problems.into_iter().map(|problem| format!("{place}: {problem}")));
     }
     scenario.assert_clean();

@@ -364,9 +364,11 @@ impl<'a> Build<'a> {
     }
 
     fn execute(&mut self, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
+        // As the engines: their temporary files can be as large as layers.
+        let temporary = std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from);
         let scratch = tempfile::Builder::new()
             .prefix("stagecache-build-")
-            .tempdir()
+            .tempdir_in(temporary)
             .context("making a folder for the build (free some space, or set TMPDIR)")?;
         let images = ResolvedImages(self.bases.all().into_iter().collect());
         let resolve = |name: &str| images.get(name);
