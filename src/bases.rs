@@ -135,10 +135,10 @@ impl<'a> Bases<'a> {
             }
             Err(EngineError::Interrupted) => Err(EngineError::Interrupted.into()),
             Err(error) => {
-                if self.policy == PullPolicy::Newer {
-                    if let Ok(id) = self.local(listing, name)? {
-                        return self.found(listing, id, name, platform);
-                    }
+                if self.policy == PullPolicy::Newer
+                    && let Ok(id) = self.local(listing, name)?
+                {
+                    return self.found(listing, id, name, platform);
                 }
                 Err(error).with_context(|| {
                     format!(

@@ -143,7 +143,7 @@ enum Ended {
     /// Another one failed.
     Stopped,
     /// It failed.
-    Failure(BuildFailure),
+    Failure(Box<BuildFailure>),
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -287,7 +287,7 @@ impl<'a> Shared<'a> {
             Ok(outcome) => self.publish(index, Slot::Done(Arc::new(outcome))),
             Err(ended) => {
                 match ended {
-                    Ended::Failure(failure) => self.fail(failure),
+                    Ended::Failure(failure) => self.fail(*failure),
                     Ended::Stopped if process::interrupted() => self.fail(BuildFailure::Interrupted),
                     Ended::Stopped => {}
                 }
@@ -373,7 +373,7 @@ impl<'a> StageWorker<'a> {
         {
             return Ended::Stopped;
         }
-        Ended::Failure(BuildFailure::Stage { stage: self.stage.stage.name.clone(), error })
+        Ended::Failure(Box::new(BuildFailure::Stage { stage: self.stage.stage.name.clone(), error }))
     }
 
     fn run(&mut self) -> Result<StageOutcome, Ended> {
@@ -420,10 +420,11 @@ impl<'a> StageWorker<'a> {
                 standing.content = Some(Parent::Step(planned.key.clone()));
                 continue;
             }
-            if !prepared_base && self.stage.layers {
-                if let Some(image) = &ground {
-                    standing.image = Some(self.plain_base(image)?);
-                }
+            if !prepared_base
+                && self.stage.layers
+                && let Some(image) = &ground
+            {
+                standing.image = Some(self.plain_base(image)?);
             }
             prepared_base = true;
             self.step(n, step, planned, &mut standing)?;
@@ -548,10 +549,10 @@ impl<'a> StageWorker<'a> {
     /// An image of the storage, or of the store where only the layers are left.
     fn read(&self, id: &ImageId) -> Result<StoredImage, Ended> {
         let execution = self.shared.execution;
-        if !self.shared.has_image(id) {
-            if let Some(image) = execution.store.image(id).and_then(|kept| kept.stored().ok()) {
-                return Ok(image);
-            }
+        if !self.shared.has_image(id)
+            && let Some(image) = execution.store.image(id).and_then(|kept| kept.stored().ok())
+        {
+            return Ok(image);
         }
         execution.engine.image(id).map_err(|e| self.failure(e))
     }
@@ -658,12 +659,12 @@ impl<'a> StageWorker<'a> {
                 let (first, last) = step.lines;
                 let place =
                     if first == last { format!("line {first}") } else { format!("lines {first}-{last}") };
-                Err(Ended::Failure(BuildFailure::Step {
+                Err(Ended::Failure(Box::new(BuildFailure::Step {
                     stage: self.stage.stage.name.clone(),
                     place,
                     title: step.title.clone(),
                     error,
-                }))
+                })))
             }
         }
     }

@@ -737,10 +737,10 @@ impl Preparer<'_> {
                         content.clone(),
                         written,
                     );
-                    if kind == "cache" {
-                        if let Some(named) = step.named.last_mut() {
-                            named.as_stage = matches!(named.origin, Origin::Stage(_));
-                        }
+                    if kind == "cache"
+                        && let Some(named) = step.named.last_mut()
+                    {
+                        named.as_stage = matches!(named.origin, Origin::Stage(_));
                     }
                     (shown, content)
                 }

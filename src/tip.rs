@@ -309,15 +309,15 @@ pub fn leaf(
         all.sort_keys();
     }
     let text = format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'));
-    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
-        if !history.is_empty() {
-            let mut entry = json!({"created": created, "created_by": text});
-            if let Some(comment) = comment {
-                entry["comment"] = comment.into();
-            }
-            entry["empty_layer"] = true.into();
-            history.push(entry);
+    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut)
+        && !history.is_empty()
+    {
+        let mut entry = json!({"created": created, "created_by": text});
+        if let Some(comment) = comment {
+            entry["comment"] = comment.into();
         }
+        entry["empty_layer"] = true.into();
+        history.push(entry);
     }
     let annotations = tip.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
     ComposedImage::new(tip, &config, annotations)

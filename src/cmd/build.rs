@@ -465,10 +465,10 @@ impl<'a> Build<'a> {
         // Each has been moved to an image that has another name, so only the name goes.
         let mut leftover = executed.leftover_names.clone();
         leftover.extend(self.release_unfinished(&executed)?);
-        if !leftover.is_empty() {
-            if let Err(error) = engine.remove(&leftover) {
-                progress.warn(&format!("names of the build in progress are not removed: {error}"));
-            }
+        if !leftover.is_empty()
+            && let Err(error) = engine.remove(&leftover)
+        {
+            progress.warn(&format!("names of the build in progress are not removed: {error}"));
         }
         let parked = parked.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)).collect();
         // What is parked is older than what this build made: the last of a list are kept longest.
@@ -482,10 +482,10 @@ impl<'a> Build<'a> {
         }
         self.check_saved(&executed)?;
         let dropped = self.retire(&kept)?;
-        if !dropped.is_empty() {
-            if let Err(error) = engine.remove(&dropped) {
-                progress.warn(&format!("images of earlier builds are not removed: {error}"));
-            }
+        if !dropped.is_empty()
+            && let Err(error) = engine.remove(&dropped)
+        {
+            progress.warn(&format!("images of earlier builds are not removed: {error}"));
         }
         let stored = engine.image(&image)?;
         let mut built = blake3::Hasher::new();
