@@ -284,7 +284,7 @@ const CASES: &[Case] = &[
             row("B again", Shell("echo B >f"), "src h, a h", &[("out", "B\n")]),
             row("another mode", Shell("chmod 600 f"), "src m, a m", &[("out", "B\n")]),
             row("other bytes beside the mounted folder", Edit("COPY f /d/f", "COPY f /d/f\nCOPY f /g"), "src hm, a c", &[("out", "B\n")]),
-            row("a label of the stage", Edit("COPY f /d/f", "COPY f /d/f\nLABEL x=1"), "src hm, a h", &[("out", "B\n")]),
+            row("a label of the stage", Edit("COPY f /d/f", "COPY f /d/f\nLABEL x=1"), "src hm, a c", &[("out", "B\n")]),
         ],
     },
     Case {
@@ -309,7 +309,8 @@ const CASES: &[Case] = &[
         flags: &[],
         rows: &[
             row("in FROM", Edit("mid", "middle"), "base h, middle h, a h", &[("out", "1\n"), ("2", "2\n")]),
-            row("as a number", Edit("--from=base", "--from=0"), "base h, middle h, a h", &[("out", "1\n")]),
+            row("in COPY", Edit("base", "basis"), "basis h, middle h, a h", &[("out", "1\n")]),
+            row("as a number", Edit("--from=basis", "--from=0"), "basis h, middle h, a h", &[("out", "1\n")]),
         ],
     },
     Case {
@@ -360,7 +361,7 @@ const CASES: &[Case] = &[
         rows: &[
             row("a variable that COPY uses", Edit("D=/x", "D=/y"), "a mm", &[("y/f", "1\n"), ("x/f", "-")]),
             row("the working directory", Edit("WORKDIR /w", "WORKDIR /v"), "a mm", &[("out", "/v\n0\n")]),
-            row("the user of RUN", Edit("RUN pwd >/out", "USER user\nRUN pwd >/tmp/out"), "a hm", &[("out", "-")]),
+            row("the user of RUN", Edit("RUN pwd >/out; id -u >>/out", "USER user\nRUN id -u >/tmp/out"), "a hm", &[("tmp/out", "1000\n")]),
             row("the command", Edit("[\"one\"]", "[\"two\"]"), "a hh", &[("/config/Cmd", "[\"two\"]")]),
             row("a label at the end", Edit("CMD", "LABEL l=1\nCMD"), "a hh", &[("/config/Labels/l", "\"1\"")]),
             row("the entry point", Edit("CMD [\"two\"]", "ENTRYPOINT [\"e\"]"), "a hh", &[("/config/Entrypoint", "[\"e\"]")]),
@@ -621,7 +622,7 @@ const CASES: &[Case] = &[
     Case {
         name: "triggers of a stage",
         kind: Kind::Buildah,
-        file: "FROM docker.io/library/busybox AS base\nONBUILD COPY f /f\nFROM base AS a\nRUN cat /f >/out\n",
+        file: "FROM docker.io/library/busybox AS base\nONBUILD COPY f /f\nFROM base AS a\nRUN cat /[fg] >/out\n",
         context: &[("f", "1\n")],
         flags: &["--format=docker"],
         rows: &[

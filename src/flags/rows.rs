@@ -37,8 +37,8 @@ pub const FLAGS: &[FlagSpec] = rows! {
     Ours "engine" Value .choice("ENGINE", ENGINE).of(Engines::Ours)
         "build with buildah, podman or a program at a path (default: auto)",
         "the engine's name and version have a field of their own in the key";
-    Ours "ignore-file-mode" Value .text("MODE").of(Engines::Ours)
-        "how the ignore file is read", "decides which files of the context are there to copy";
+    Ours "ignore-file-mode" Bool .of(Engines::Ours)
+        "take modes of context files for git's: executable or not", "enters the keys of the files themselves";
     Ours "keep-stages" Value .text("N|all").of(Engines::Ours)
         "keep the stage images of the last N builds (default: 3)", "decides what is removed afterwards";
     Ours "keep-storage" Value .text("SIZE").of(Engines::Ours)
