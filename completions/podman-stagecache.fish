@@ -265,7 +265,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l no-cache-filter -d 'do not use the cache for these stages' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l cache-required -d 'fail when a cache repository cannot be read or written'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l ignore-file-mode -d 'take modes of context files for git\'s: executable or not'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l print-containerfiles -d 'show each stage\'s Containerfile as it is really built'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l stage-labels -d 'label stage images with their name and base (default: true)'
@@ -472,7 +472,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l no-cache-filter -d 'do not use the cache for these stages' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l cache-required -d 'fail when a cache repository cannot be read or written'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l ignore-file-mode -d 'take modes of context files for git\'s: executable or not'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l print-containerfiles -d 'show each stage\'s Containerfile as it is really built'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l stage-labels -d 'label stage images with their name and base (default: true)'
@@ -679,7 +679,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l no-cache-filter -d 'do not use the cache for these stages' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l cache-required -d 'fail when a cache repository cannot be read or written'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l ignore-file-mode -d 'take modes of context files for git\'s: executable or not'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l print-containerfiles -d 'show each stage\'s Containerfile as it is really built'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l stage-labels -d 'label stage images with their name and base (default: true)'
@@ -887,7 +887,7 @@ oci\t''
 docker\t''"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l cache-required -d 'fail when a cache repository cannot be read or written'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l ignore-file-mode -d 'take modes of context files for git\'s: executable or not'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l stage-labels -d 'label stage images with their name and base (default: true)'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l all-platforms -d 'build for every platform of the base image'

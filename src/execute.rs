@@ -875,7 +875,11 @@ impl<'a> StageWorker<'a> {
         // The time of a tip that has no layer of its own is that of its first commit.
         let kept = execution.store.entry(&planned.key).filter(|_| self.stage.steps.is_empty());
         if let Some(entry) = kept.filter(|entry| self.shared.has_image(&entry.image)) {
-            return execution.engine.image(&entry.image).map(Arc::new).map_err(|e| self.failure(e));
+            let tip = execution.engine.image(&entry.image).map_err(|e| self.failure(e))?;
+            // The stage below may have run again and left other bytes.
+            if tip.diff_ids() == ground.as_ref().map(|image| image.diff_ids()).unwrap_or_default() {
+                return Ok(Arc::new(tip));
+            }
         }
         let last = match (&standing.image, self.stage.steps.is_empty()) {
             (Some(id), false) => Some(self.read(id)?),

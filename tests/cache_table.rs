@@ -347,7 +347,7 @@ const CASES: &[Case] = &[
             row(
                 "a label of the stage",
                 Edit("COPY f /d/f", "COPY f /d/f\nLABEL x=1"),
-                "src hm, a h",
+                "src hm, a c",
                 &[("out", "B\n")],
             ),
         ],
@@ -384,7 +384,8 @@ const CASES: &[Case] = &[
         flags: &[],
         rows: &[
             row("in FROM", Edit("mid", "middle"), "base h, middle h, a h", &[("out", "1\n"), ("2", "2\n")]),
-            row("as a number", Edit("--from=base", "--from=0"), "base h, middle h, a h", &[("out", "1\n")]),
+            row("in COPY", Edit("base", "basis"), "basis h, middle h, a h", &[("out", "1\n")]),
+            row("as a number", Edit("--from=basis", "--from=0"), "basis h, middle h, a h", &[("out", "1\n")]),
         ],
     },
     Case {
@@ -437,9 +438,9 @@ const CASES: &[Case] = &[
             row("the working directory", Edit("WORKDIR /w", "WORKDIR /v"), "a mm", &[("out", "/v\n0\n")]),
             row(
                 "the user of RUN",
-                Edit("RUN pwd >/out", "USER user\nRUN pwd >/tmp/out"),
+                Edit("RUN pwd >/out; id -u >>/out", "USER user\nRUN id -u >/tmp/out"),
                 "a hm",
-                &[("out", "-")],
+                &[("tmp/out", "1000\n")],
             ),
             row("the command", Edit("[\"one\"]", "[\"two\"]"), "a hh", &[("/config/Cmd", "[\"two\"]")]),
             row(
@@ -747,7 +748,7 @@ const CASES: &[Case] = &[
     Case {
         name: "triggers of a stage",
         kind: Kind::Buildah,
-        file: "FROM docker.io/library/busybox AS base\nONBUILD COPY f /f\nFROM base AS a\nRUN cat /f >/out\n",
+        file: "FROM docker.io/library/busybox AS base\nONBUILD COPY f /f\nFROM base AS a\nRUN cat /[fg] >/out\n",
         context: &[("f", "1\n")],
         flags: &["--format=docker"],
         rows: &[

@@ -102,6 +102,34 @@ impl Steps for Built {
     }
 }
 
+#[test]
+fn what_stands_on_a_stage_that_ran_again_has_its_new_bytes() {
+    let text = "\
+FROM docker.io/library/busybox AS dice
+RUN cat /proc/sys/kernel/random/uuid >/1
+FROM dice AS labelled
+LABEL x=1
+FROM dice AS copied
+RUN cat /1 >/2
+FROM scratch
+COPY --from=dice /1 /of-dice
+COPY --from=labelled /1 /of-labelled
+COPY --from=copied /2 /of-copied
+";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, text);
+        let mut seen = Vec::new();
+        for flags in [&[][..], &["--no-cache-filter=dice"], &["--cache-ttl=0"], &["--no-cache"]] {
+            let built = scenario.build(flags).ok();
+            let files = scenario.files(&scenario.image(&built.image()));
+            assert!(!seen.contains(&files["of-dice"]), "{kind:?} {flags:?}: the dice were not thrown");
+            assert_eq!(files["of-labelled"], files["of-dice"], "{kind:?} {flags:?}");
+            assert_eq!(files["of-copied"], files["of-dice"], "{kind:?} {flags:?}");
+            seen.push(files["of-dice"].clone());
+        }
+    }
+}
+
 /// When the step of a stage started and ended, in milliseconds.
 #[track_caller]
 fn span(built: &Built, stage: &str) -> (i64, i64) {

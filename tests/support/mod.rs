@@ -582,7 +582,8 @@ impl Scenario {
         let left: Vec<String> = fs::read_dir(self.tmp())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .filter(|name| !name.starts_with("storage-run-"))
+            // The content of cache mounts lives there.
+            .filter(|name| !name.starts_with("storage-run-") && !name.starts_with("buildah-cache"))
             .collect();
         assert_eq!(left, [""; 0], "temporary files are left");
         for record in self.records() {
