@@ -517,13 +517,6 @@ _podman__stagecache() {
                     COMPREPLY=($(compgen -W "auto buildah podman" -- "${cur}"))
                     return 0
                     ;;
-                --ignore-file-mode)
-                    COMPREPLY=("${cur}")
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o nospace
-                    fi
-                    return 0
-                    ;;
                 --keep-stages)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -2169,13 +2162,6 @@ _podman__stagecache() {
                     ;;
                 --engine)
                     COMPREPLY=($(compgen -W "auto buildah podman" -- "${cur}"))
-                    return 0
-                    ;;
-                --ignore-file-mode)
-                    COMPREPLY=("${cur}")
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o nospace
-                    fi
                     return 0
                     ;;
                 --keep-stages)

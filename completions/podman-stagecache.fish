@@ -106,7 +106,6 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''
 buildah\t''
 podman\t''"
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l ignore-file-mode -d 'how the ignore file is read' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l keep-stages -d 'keep the stage images of the last N builds (default: 3)' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l keep-storage -d 'remove old stage images until the cache is no larger than this' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l public-arg -d 'show this build argument\'s value in records, not only its digest' -r -f
@@ -266,6 +265,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l no-cache-filter -d 'do not use the cache for these stages' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l cache-required -d 'fail when a cache repository cannot be read or written'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l print-containerfiles -d 'show each stage\'s Containerfile as it is really built'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l stage-labels -d 'label stage images with their name and base (default: true)'
@@ -313,7 +313,6 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''
 buildah\t''
 podman\t''"
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l ignore-file-mode -d 'how the ignore file is read' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l keep-stages -d 'keep the stage images of the last N builds (default: 3)' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l keep-storage -d 'remove old stage images until the cache is no larger than this' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l public-arg -d 'show this build argument\'s value in records, not only its digest' -r -f
@@ -473,6 +472,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l no-cache-filter -d 'do not use the cache for these stages' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l cache-required -d 'fail when a cache repository cannot be read or written'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l print-containerfiles -d 'show each stage\'s Containerfile as it is really built'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l stage-labels -d 'label stage images with their name and base (default: true)'
@@ -520,7 +520,6 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''
 buildah\t''
 podman\t''"
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l ignore-file-mode -d 'how the ignore file is read' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l keep-stages -d 'keep the stage images of the last N builds (default: 3)' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l keep-storage -d 'remove old stage images until the cache is no larger than this' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l public-arg -d 'show this build argument\'s value in records, not only its digest' -r -f
@@ -680,6 +679,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l no-cache-filter -d 'do not use the cache for these stages' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l cache-required -d 'fail when a cache repository cannot be read or written'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l print-containerfiles -d 'show each stage\'s Containerfile as it is really built'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l stage-labels -d 'label stage images with their name and base (default: true)'
@@ -727,7 +727,6 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''
 buildah\t''
 podman\t''"
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l ignore-file-mode -d 'how the ignore file is read' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l keep-stages -d 'keep the stage images of the last N builds (default: 3)' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l keep-storage -d 'remove old stage images until the cache is no larger than this' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l public-arg -d 'show this build argument\'s value in records, not only its digest' -r -f
@@ -888,6 +887,7 @@ oci\t''
 docker\t''"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l build-id-label -d 'label the stage images with the build UUID'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l cache-required -d 'fail when a cache repository cannot be read or written'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l ignore-file-mode -d 'of a file\'s mode only count whether its owner may execute it, as git does'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l save-stages -d 'leave exactly one unnamed image for each stage'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l stage-labels -d 'label stage images with their name and base (default: true)'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l all-platforms -d 'build for every platform of the base image'

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::flags::PullPolicy;
 use crate::engine::{Engine, EngineError, ImageRequest, Listing};
+use crate::flags::PullPolicy;
 use crate::image::{ImageId, StoredImage};
 use crate::names;
 use crate::store::Store;
@@ -94,12 +94,7 @@ impl<'a> Bases<'a> {
         self.resolved.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn find(
-        &self,
-        listing: &mut Listing,
-        name: &str,
-        platform: Option<&str>,
-    ) -> anyhow::Result<BaseImage> {
+    fn find(&self, listing: &mut Listing, name: &str, platform: Option<&str>) -> anyhow::Result<BaseImage> {
         if let Some(id) = by_id(listing, name) {
             return self.found(listing, id, name, platform);
         }
@@ -116,7 +111,11 @@ impl<'a> Bases<'a> {
                 Err(said) => said,
             };
             if self.policy == PullPolicy::Never {
-                let said = if said.is_empty() { said } else { format!(" ({})", said.trim().trim_start_matches("Error: ")) };
+                let said = if said.is_empty() {
+                    said
+                } else {
+                    format!(" ({})", said.trim().trim_start_matches("Error: "))
+                };
                 bail!(
                     "cannot resolve image `{name}`: it is not in the storage at {} and the pull policy is never{said}; \
                      pull it first, or leave out --pull=never",
@@ -136,10 +135,10 @@ impl<'a> Bases<'a> {
             }
             Err(EngineError::Interrupted) => Err(EngineError::Interrupted.into()),
             Err(error) => {
-                if self.policy == PullPolicy::Newer {
-                    if let Ok(id) = self.local(listing, name)? {
-                        return self.found(listing, id, name, platform);
-                    }
+                if self.policy == PullPolicy::Newer
+                    && let Ok(id) = self.local(listing, name)?
+                {
+                    return self.found(listing, id, name, platform);
                 }
                 Err(error).with_context(|| {
                     format!(
@@ -169,7 +168,9 @@ impl<'a> Bases<'a> {
             // An engine that is handed an id takes the layers for any platform (1.28): it is checked here.
             let has = image.platform();
             if !same_platform(&has, wanted) {
-                bail!("image `{name}` in the storage is for {has}, not for {wanted}; pull it for that platform");
+                bail!(
+                    "image `{name}` in the storage is for {has}, not for {wanted}; pull it for that platform"
+                );
             }
         }
         let canonical_name = canonical_name(name, &image.names);

@@ -34,6 +34,8 @@ pub enum Event {
     Started {
         /// The step.
         step: StepId,
+        /// When, RFC 3339.
+        at: String,
     },
     /// The engine printed a line.
     Output {
@@ -77,7 +79,8 @@ pub enum Event {
 fn brief(error: &EngineError) -> String {
     match error {
         EngineError::Failed { code, stderr, .. } if *code == 125 => {
-            let last = stderr.lines().rev().find(|line| line.starts_with("Error: ")).or(stderr.lines().next_back());
+            let last =
+                stderr.lines().rev().find(|line| line.starts_with("Error: ")).or(stderr.lines().next_back());
             match last {
                 Some(line) => line.trim_start_matches("Error: ").to_owned(),
                 None => format!("exit status {code}"),

@@ -31,27 +31,10 @@ use crate::plan::{Plan, StepPlan, content_inputs};
 use crate::prepare::{PreparedStage, PreparedStep};
 use crate::process;
 use crate::render::label_instruction;
-use crate::step_text::{Labels, step_text};
+use crate::step_text::{Labelling, Labels, step_text};
 use crate::store::{Entry, Store};
 use crate::tip::{self, Ground, TipFlags};
-use crate::verdict::{FoundBy, Verdict};
-
-/// How stages are labelled and named.
-#[derive(Debug, Clone)]
-pub struct Labelling {
-    /// `--stage-labels`.
-    pub stage_labels: bool,
-    /// The build's UUID, with `--build-id-label`.
-    pub build_id: Option<String>,
-    /// `--save-stages`: leaves have no names, tips have.
-    pub save_stages: bool,
-    /// The engine's version, for intermediate stages.
-    pub engine_version: String,
-    /// Whether the user gives the target a name.
-    pub target_is_named: bool,
-    /// Labels that `--label` sets on the target.
-    pub user_labels: Vec<String>,
-}
+use crate::verdict::{FoundBy, Reason, Verdict};
 
 /// Everything that a build's stages share while they run.
 pub struct Execution<'a> {
@@ -108,8 +91,12 @@ pub struct StageOutcome {
     pub leaf: ImageId,
     /// The name of leaf or tip.
     pub name: Option<String>,
+    /// The image that has that name.
+    pub named: ImageId,
     /// The key of the stage by content.
     pub content_key: Option<StepKey>,
+    /// Whether a step of the stage, or of one below it, ran.
+    pub ran: bool,
     /// The image at the bottom of the stage.
     pub root: Option<BaseImage>,
     /// The text of each step that was rendered, and of the label: what was really built.
@@ -156,7 +143,7 @@ enum Ended {
     /// Another one failed.
     Stopped,
     /// It failed.
-    Failure(BuildFailure),
+    Failure(Box<BuildFailure>),
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -199,7 +186,8 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
                 .spawn_scoped(scope, worker);
             if let Err(error) = spawned {
                 let stage = stage.stage.name.clone();
-                shared.fail(BuildFailure::Stage { stage, error: anyhow!(error).context("starting a thread") });
+                shared
+                    .fail(BuildFailure::Stage { stage, error: anyhow!(error).context("starting a thread") });
                 shared.publish(index, Slot::Failed);
             }
         }
@@ -209,7 +197,9 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
         .into_iter()
-        .filter_map(|(index, slot)| if let Slot::Done(outcome) = slot { Some((index, outcome)) } else { None })
+        .filter_map(
+            |(index, slot)| if let Slot::Done(outcome) = slot { Some((index, outcome)) } else { None },
+        )
         .collect();
     Executed {
         stages,
@@ -292,12 +282,12 @@ impl<'a> Shared<'a> {
 
     fn run_stage(&self, index: usize, stage: &PreparedStage) {
         let _guard = PanicGuard { shared: self, index };
-        let mut worker = StageWorker { shared: self, index, stage, built: Vec::new() };
+        let mut worker = StageWorker { shared: self, index, stage, built: Vec::new(), label_key: None };
         match worker.run() {
             Ok(outcome) => self.publish(index, Slot::Done(Arc::new(outcome))),
             Err(ended) => {
                 match ended {
-                    Ended::Failure(failure) => self.fail(failure),
+                    Ended::Failure(failure) => self.fail(*failure),
                     Ended::Stopped if process::interrupted() => self.fail(BuildFailure::Interrupted),
                     Ended::Stopped => {}
                 }
@@ -343,7 +333,8 @@ impl<'a> Shared<'a> {
             if self.stopped() {
                 return Err(Ended::Stopped);
             }
-            let first = |lock: &String| turns.get(lock).and_then(BTreeSet::first).is_none_or(|first| *first >= step);
+            let first =
+                |lock: &String| turns.get(lock).and_then(BTreeSet::first).is_none_or(|first| *first >= step);
             if locks.iter().all(first) {
                 return Ok(Turn { shared: self, step });
             }
@@ -361,6 +352,8 @@ struct StageWorker<'a> {
     index: usize,
     stage: &'a PreparedStage,
     built: Vec<u8>,
+    /// The key for the label: by content where it is known, so that other sources of the same bytes change nothing.
+    label_key: Option<StepKey>,
 }
 
 /// What a step stands on.
@@ -369,14 +362,18 @@ struct Standing {
     image: Option<ImageId>,
     /// The key by content of what made it.
     content: Option<Parent>,
+    /// Whether it was made just now: what it holds may differ from what its keys held before.
+    ran: bool,
 }
 
 impl<'a> StageWorker<'a> {
     fn failure(&self, error: anyhow::Error) -> Ended {
-        if matches!(error.downcast_ref::<EngineError>(), Some(EngineError::Interrupted)) || self.shared.stopped() {
+        if matches!(error.downcast_ref::<EngineError>(), Some(EngineError::Interrupted))
+            || self.shared.stopped()
+        {
             return Ended::Stopped;
         }
-        Ended::Failure(BuildFailure::Stage { stage: self.stage.stage.name.clone(), error })
+        Ended::Failure(Box::new(BuildFailure::Stage { stage: self.stage.stage.name.clone(), error }))
     }
 
     fn run(&mut self) -> Result<StageOutcome, Ended> {
@@ -402,6 +399,7 @@ impl<'a> StageWorker<'a> {
                 (None, Some(base)) => Some(Parent::Image(base.image.id.clone())),
                 (None, None) => Some(Parent::Scratch),
             },
+            ran: below.as_ref().is_some_and(|below| below.ran),
         };
         let mut prepared_base = false;
         for (n, (step, planned)) in self.stage.steps.iter().zip(&planned.steps).enumerate() {
@@ -422,10 +420,11 @@ impl<'a> StageWorker<'a> {
                 standing.content = Some(Parent::Step(planned.key.clone()));
                 continue;
             }
-            if !prepared_base && self.stage.layers {
-                if let Some(image) = &ground {
-                    standing.image = Some(self.plain_base(image)?);
-                }
+            if !prepared_base
+                && self.stage.layers
+                && let Some(image) = &ground
+            {
+                standing.image = Some(self.plain_base(image)?);
             }
             prepared_base = true;
             self.step(n, step, planned, &mut standing)?;
@@ -478,7 +477,7 @@ impl<'a> StageWorker<'a> {
             .as_ref()
             .map(|parent| content_inputs(&planned.inputs, parent, &bytes).key())
             .filter(|_| step.always.is_none());
-        if matches!(planned.verdict, Verdict::Open { .. }) {
+        if matches!(planned.verdict, Verdict::Open { .. }) && !standing.ran {
             let found = content_key.as_ref().and_then(|key| execution.store.entry(key));
             if let Some(entry) = found.filter(|entry| self.is_there(&entry.image)) {
                 // Next time it is found by definition.
@@ -488,17 +487,28 @@ impl<'a> StageWorker<'a> {
                 return Ok(());
             }
         }
-        let verdict = Verdict::Miss { reasons: planned.verdict.reasons().to_vec() };
+        let mut reasons = planned.verdict.reasons().to_vec();
+        if !standing.ran && reasons.len() > 1 {
+            reasons.retain(|reason| *reason != Reason::StepBefore);
+        }
+        let verdict = Verdict::Miss { reasons };
         self.shared.send(Event::Decided { step: id, verdict, key: planned.key.clone(), image: None });
 
         let turn = self.shared.turn(id, &step.exclusive)?;
         let mut locks = Vec::new();
         for name in &step.exclusive {
-            let waiting = || self.shared.send(Event::Waiting { step: id, what: format!("another build that uses {name}") });
-            locks.push(execution.store.lock(&format!("exclusive {name}"), waiting).map_err(|e| self.failure(e))?);
+            let waiting = || {
+                self.shared.send(Event::Waiting { step: id, what: format!("another build that uses {name}") })
+            };
+            locks.push(
+                execution.store.lock(&format!("exclusive {name}"), waiting).map_err(|e| self.failure(e))?,
+            );
         }
         if let Some(image) = &standing.image {
             self.revive(image)?;
+        }
+        if !self.stage.layers {
+            self.label_key = self.content_key(content_key.clone().map(Parent::Step).as_ref());
         }
         let from = self.from(step, standing)?;
         let slot = self.shared.call_slot()?;
@@ -522,6 +532,7 @@ impl<'a> StageWorker<'a> {
         self.shared.send(Event::Ran { step: id, image: image.clone(), duration_ms });
         standing.image = Some(image);
         standing.content = Some(Parent::Step(content_key.unwrap_or_else(|| planned.key.clone())));
+        standing.ran = true;
         Ok(())
     }
 
@@ -538,10 +549,10 @@ impl<'a> StageWorker<'a> {
     /// An image of the storage, or of the store where only the layers are left.
     fn read(&self, id: &ImageId) -> Result<StoredImage, Ended> {
         let execution = self.shared.execution;
-        if !self.shared.has_image(id) {
-            if let Some(image) = execution.store.image(id).and_then(|kept| kept.stored().ok()) {
-                return Ok(image);
-            }
+        if !self.shared.has_image(id)
+            && let Some(image) = execution.store.image(id).and_then(|kept| kept.stored().ok())
+        {
+            return Ok(image);
         }
         execution.engine.image(id).map_err(|e| self.failure(e))
     }
@@ -572,7 +583,12 @@ impl<'a> StageWorker<'a> {
         })
     }
 
-    fn call(&mut self, n: usize, step: &PreparedStep, from: Option<&ImageId>) -> Result<(ImageId, u64), Ended> {
+    fn call(
+        &mut self,
+        n: usize,
+        step: &PreparedStep,
+        from: Option<&ImageId>,
+    ) -> Result<(ImageId, u64), Ended> {
         let execution = self.shared.execution;
         let id = (self.index, n);
         let folder = execution.scratch.join(format!("{}-{n}", self.index));
@@ -613,16 +629,16 @@ impl<'a> StageWorker<'a> {
                 build_args: step.build_args.clone(),
                 flags,
                 iidfile: folder.join("iid"),
+                temporary: Some(execution.scratch.to_owned()),
                 stdin: execution.stdin.then_some(()),
             })
         };
         let call = prepare().map_err(|e| self.failure(e))?;
-        self.shared.send(Event::Started { step: id });
         let since = Timestamp::now();
+        self.shared.send(Event::Started { step: id, at: since.to_string() });
         let started = Instant::now();
-        let result = execution
-            .engine
-            .build(&call, &mut |line| self.shared.send(Event::Output { step: id, line }));
+        let result =
+            execution.engine.build(&call, &mut |line| self.shared.send(Event::Output { step: id, line }));
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Only saves room: the folder goes with the build's own.
         let _ = fs::remove_dir_all(&folder);
@@ -641,13 +657,14 @@ impl<'a> StageWorker<'a> {
                     return Err(Ended::Stopped);
                 }
                 let (first, last) = step.lines;
-                let place = if first == last { format!("line {first}") } else { format!("lines {first}-{last}") };
-                Err(Ended::Failure(BuildFailure::Step {
+                let place =
+                    if first == last { format!("line {first}") } else { format!("lines {first}-{last}") };
+                Err(Ended::Failure(Box::new(BuildFailure::Step {
                     stage: self.stage.stage.name.clone(),
                     place,
                     title: step.title.clone(),
                     error,
-                }))
+                })))
             }
         }
     }
@@ -705,7 +722,18 @@ impl<'a> StageWorker<'a> {
             unset: &execution.tip_flags.unset_labels,
             target: execution.target,
         };
-        labels.of(self.stage, &execution.plan.stages[&self.index], base.as_ref().map(ImageId::as_str))
+        let key = self.label_key.as_ref().unwrap_or(&execution.plan.stages[&self.index].key);
+        labels.of(self.stage, key, base.as_ref().map(ImageId::as_str))
+    }
+
+    /// The stage's key by content, where it is known.
+    fn content_key(&self, content: Option<&Parent>) -> Option<StepKey> {
+        let planned = &self.shared.execution.plan.stages[&self.index];
+        content.cloned().map(|parent| {
+            let mut inputs = planned.tail_inputs.clone();
+            inputs.parent = parent;
+            inputs.key()
+        })
     }
 
     /// Tip, leaf and names.
@@ -717,10 +745,11 @@ impl<'a> StageWorker<'a> {
         standing: &Standing,
     ) -> Result<StageOutcome, Ended> {
         let execution = self.shared.execution;
-        let planned = &execution.plan.stages[&self.index];
         if self.shared.stopped() {
             return Err(Ended::Stopped);
         }
+        let content_key = self.content_key(standing.content.as_ref());
+        self.label_key.clone_from(&content_key);
         let labels = self.stage_labels();
         let tip: Arc<StoredImage> = if let (true, Some(ground)) = (self.stage.body.is_empty(), ground) {
             ground.clone()
@@ -769,16 +798,15 @@ impl<'a> StageWorker<'a> {
             name: name.clone(),
             diff_ids: tip.diff_ids().into_iter().skip(before).collect(),
         });
-        let content_key = standing.content.clone().map(|parent| {
-            let mut inputs = planned.tail_inputs.clone();
-            inputs.parent = parent;
-            inputs.key()
-        });
+        let unnamed_leaf = execution.labelling.save_stages || self.index == execution.target;
+        let named = if unnamed_leaf { tip.id.clone() } else { leaf.id.clone() };
         Ok(StageOutcome {
             tip,
             leaf: leaf.id.clone(),
+            named,
             name,
             content_key,
+            ran: standing.ran,
             root,
             built: std::mem::take(&mut self.built),
         })
@@ -819,7 +847,9 @@ impl<'a> StageWorker<'a> {
         let flags = TipFlags::default();
         let mut wanted = tip::annotations(&image, &Ground { image: ground, root }, &flags);
         // What the engine wrote for flags stays.
-        for (key, value) in image.manifest.get("annotations").and_then(|a| a.as_object()).into_iter().flatten() {
+        for (key, value) in
+            image.manifest.get("annotations").and_then(|a| a.as_object()).into_iter().flatten()
+        {
             if key != crate::image::BASE_NAME && key != crate::image::BASE_DIGEST {
                 wanted.insert(key.clone(), value.clone());
             }
@@ -881,13 +911,11 @@ impl<'a> StageWorker<'a> {
     /// Commits a composed image unless the storage has it, with the same annotations.
     fn commit(&self, composed: &ComposedImage) -> Result<StoredImage, Ended> {
         let stored = composed.stored().map_err(|e| self.failure(e))?;
-        let there = self.shared.has_image(&composed.id)
-            && self
-                .shared
-                .execution
-                .engine
-                .image(&composed.id)
-                .is_ok_and(|image| image.manifest.get("annotations") == stored.manifest.get("annotations"));
+        let there =
+            self.shared.has_image(&composed.id)
+                && self.shared.execution.engine.image(&composed.id).is_ok_and(|image| {
+                    image.manifest.get("annotations") == stored.manifest.get("annotations")
+                });
         if !there {
             let _slot = self.shared.call_slot()?;
             self.shared.execution.engine.commit_config(composed).map_err(|e| self.failure(e.into()))?;

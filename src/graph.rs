@@ -83,10 +83,7 @@ impl Stage {
 
     /// What `name`, as the instruction has it, refers to.
     pub fn origin_of(&self, instruction: usize, name: &str) -> Option<&Origin> {
-        self.references
-            .iter()
-            .find(|r| r.instruction == instruction && r.name == name)
-            .map(|r| &r.origin)
+        self.references.iter().find(|r| r.instruction == instruction && r.name == name).map(|r| &r.origin)
     }
 }
 
@@ -174,9 +171,8 @@ impl StageGraph {
             let mut references = Vec::new();
             for (number, instruction) in stage.body.iter().enumerate() {
                 for (kind, written) in foreign_names(instruction) {
-                    let name = (around.expand_in)(stage, number, &written).map_err(|problem| {
-                        file.point_at(instruction, &written, problem, String::new())
-                    })?;
+                    let name = (around.expand_in)(stage, number, &written)
+                        .map_err(|problem| file.point_at(instruction, &written, problem, String::new()))?;
                     let origin = resolve(file, &stages, around.contexts, instruction, &name)?;
                     references.push(Reference { instruction: number, kind, name, origin });
                 }

@@ -134,13 +134,7 @@ impl ImageConfig {
     }
 
     /// Takes over the layer of a RUN, COPY or ADD and its entry in the history.
-    pub fn add_layer(
-        &mut self,
-        diff_id: &str,
-        created: &str,
-        created_by: &str,
-        comment: Option<&str>,
-    ) {
+    pub fn add_layer(&mut self, diff_id: &str, created: &str, created_by: &str, comment: Option<&str>) {
         self.diff_ids.push(diff_id.to_owned());
         created.clone_into(&mut self.created);
         let entry = self.history_entry(created, created_by, comment, false);
@@ -188,9 +182,7 @@ impl ImageConfig {
         match &instruction.keyword {
             Keyword::Env => {
                 at_least_one("ENV", &words)?;
-                words
-                    .chunks_exact(2)
-                    .for_each(|pair| self.stage_env.set(pair.join("=")));
+                words.chunks_exact(2).for_each(|pair| self.stage_env.set(pair.join("=")));
             }
             Keyword::Label => {
                 at_least_one("LABEL", &words)?;
@@ -205,11 +197,7 @@ impl ImageConfig {
                 self.cmd = if is_json { words } else { in_shell(words) };
             }
             Keyword::Entrypoint => {
-                self.entrypoint = if is_json || words.is_empty() {
-                    words
-                } else {
-                    in_shell(words)
-                };
+                self.entrypoint = if is_json || words.is_empty() { words } else { in_shell(words) };
                 if !self.cmd_is_set {
                     self.cmd.clear();
                 }
@@ -266,11 +254,7 @@ impl ImageConfig {
             Rules::Buildah43 => (number, protocol),
             _ => (number, String::new()),
         };
-        let existing: BTreeSet<_> = self
-            .exposed_ports
-            .iter()
-            .map(|port| known(parts(port)))
-            .collect();
+        let existing: BTreeSet<_> = self.exposed_ports.iter().map(|port| known(parts(port))).collect();
         for port in ports {
             let (number, protocol) = parts(port);
             if !existing.contains(&known((number.clone(), protocol.clone()))) {
@@ -281,23 +265,10 @@ impl ImageConfig {
 
     /// The environment as successive commits leave it: what the stage set stands behind the rest.
     fn env(&self) -> Vec<String> {
-        let names: BTreeSet<&str> = self
-            .stage_env
-            .entries()
-            .iter()
-            .filter_map(|entry| Some(entry.split_once('=')?.0))
-            .collect();
-        let is_kept = |entry: &&String| {
-            !entry
-                .split_once('=')
-                .is_some_and(|(name, _)| names.contains(name))
-        };
-        self.base_env
-            .iter()
-            .filter(is_kept)
-            .chain(self.stage_env.entries())
-            .cloned()
-            .collect()
+        let names: BTreeSet<&str> =
+            self.stage_env.entries().iter().filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
+        let is_kept = |entry: &&String| !entry.split_once('=').is_some_and(|(name, _)| names.contains(name));
+        self.base_env.iter().filter(is_kept).chain(self.stage_env.entries()).cloned().collect()
     }
 }
 
@@ -312,11 +283,7 @@ pub fn created_by(instruction: &Instruction, scope: &Scope) -> String {
 
 /// The shell form of CMD and ENTRYPOINT, whatever SHELL says.
 fn in_shell(words: Vec<String>) -> Vec<String> {
-    ["/bin/sh", "-c"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(words)
-        .collect()
+    ["/bin/sh", "-c"].map(str::to_owned).into_iter().chain(words).collect()
 }
 
 /// The text that ONBUILD leaves for a later build.
@@ -329,25 +296,17 @@ fn trigger(instruction: &Instruction) -> Result<String, InstructionError> {
         Some(_) => {
             let text = instruction.original_text();
             let behind = text.get("ONBUILD".len()..).unwrap_or_default();
-            Ok(behind
-                .trim_start_matches(['\t', '\n', '\x0c', '\r', ' '])
-                .to_owned())
+            Ok(behind.trim_start_matches(['\t', '\n', '\x0c', '\r', ' ']).to_owned())
         }
     }
 }
 
 fn at_least_one(keyword: &'static str, words: &[String]) -> Result<(), InstructionError> {
-    if words.is_empty() {
-        Err(InstructionError::AtLeastOne(keyword))
-    } else {
-        Ok(())
-    }
+    if words.is_empty() { Err(InstructionError::AtLeastOne(keyword)) } else { Ok(()) }
 }
 
 fn exactly_one(keyword: &'static str, words: Vec<String>) -> Result<String, InstructionError> {
-    <[String; 1]>::try_from(words)
-        .map(|[only]| only)
-        .map_err(|_| InstructionError::ExactlyOne(keyword))
+    <[String; 1]>::try_from(words).map(|[only]| only).map_err(|_| InstructionError::ExactlyOne(keyword))
 }
 
 #[cfg(test)]

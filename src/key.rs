@@ -410,7 +410,8 @@ mod tests {
 
     #[test]
     fn every_field_changes_the_key_and_is_named_in_the_difference() {
-        let cases: Vec<(fn(&mut StepInputs), &str)> = vec![
+        type Edit = fn(&mut StepInputs);
+        let cases: Vec<(Edit, &str)> = vec![
             (|i| i.format = 99, "key format 1 -> 99"),
             (|i| i.platform = "linux/arm64".into(), "platform linux/amd64 -> linux/arm64"),
             (|i| i.image_format = ImageFormat::Docker, "format oci -> format docker"),

@@ -117,7 +117,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(BuildFailure::Step { error: EngineError::Failed { code, .. }, .. }) => {
             u8::try_from(*code).unwrap_or(REFUSED)
         }
-        Some(BuildFailure::Interrupted) => INTERRUPTED,
+        Some(BuildFailure::Interrupted) => podman_stagecache::process::interrupted_by()
+            .and_then(|signal| u8::try_from(128 + signal).ok())
+            .unwrap_or(INTERRUPTED),
         _ => REFUSED,
     }
 }

@@ -197,9 +197,8 @@ impl Planner<'_> {
         if self.rules.no_cache {
             return Some(Reason::NoCache);
         }
-        let named = |name: &str| {
-            self.rules.no_cache_stages.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
-        };
+        let named =
+            |name: &str| self.rules.no_cache_stages.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
         (named(&stage.name) || named(&stage.position.to_string())).then_some(Reason::NoCacheFilter)
     }
 
@@ -219,17 +218,43 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the stage stands on one of which a step runs for sure: then it does, too.
+    fn base_runs(&self) -> bool {
+        match self.stage.stage.base {
+            Origin::Stage(index) => {
+                let steps = &self.plan.stages[&index].steps;
+                steps.iter().any(|step| matches!(step.verdict, Verdict::Miss { .. }))
+            }
+            _ => false,
+        }
+    }
+
+    /// How many steps can be found by definition: a stage that runs again under an old key (`--no-cache-filter`, an image
+    /// that is gone) can leave other bytes, so what takes them, and all behind it, is found by content alone.
+    fn trusted(&self) -> usize {
+        let cached = |origin: &Origin| match origin {
+            Origin::Stage(index) => self.plan.stages[index].is_cached(),
+            _ => true,
+        };
+        if !cached(&self.stage.stage.base) {
+            return 0;
+        }
+        let steps = &self.stage.steps;
+        steps.iter().position(|step| step.foreign.iter().any(|f| !cached(&f.origin))).unwrap_or(steps.len())
+    }
+
     fn verdicts(
         &self,
         definitions: Vec<(StepInputs, StepKey)>,
         content_parent: Option<Parent>,
     ) -> (Vec<StepPlan>, Option<ImageId>, Option<Parent>) {
         let bypass = self.bypass();
+        let trusted = self.trusted();
         // The layers below an image are there when the image is: the deepest hit covers all before it.
         let entries: Vec<Option<Entry>> = definitions.iter().map(|(_, key)| self.known.entry(key)).collect();
         let covered = match &bypass {
             Some(_) => 0,
-            None => entries
+            None => entries[..trusted]
                 .iter()
                 .rposition(|entry| entry.as_ref().is_some_and(|entry| self.usable(entry).is_ok()))
                 .map_or(0, |n| n + 1),
@@ -251,13 +276,15 @@ impl Planner<'_> {
             }
             let reasons = match &bypass {
                 Some(reason) => vec![reason.clone()],
-                None => self.reasons(n, step, &inputs, entry.as_ref()),
+                None => self.reasons(n, step, &inputs, entry.as_ref(), n >= trusted),
             };
             let before_runs = steps.last().is_some_and(|s| matches!(s.verdict, Verdict::Miss { .. }));
             let by_content = self.by_content(step, &inputs, content_parent.as_ref());
             let content_key = by_content.as_ref().map(StepInputs::key);
             let found = match &bypass {
                 Some(_) => None,
+                // What stands on a stage that runs again is told when that stage is there.
+                None if n >= trusted => None,
                 None => content_key
                     .as_ref()
                     .filter(|content| **content != key)
@@ -271,7 +298,11 @@ impl Planner<'_> {
                 }
                 None => {
                     image = None;
-                    let open = bypass.is_none() && content_key.is_none() && !before_runs && step.always.is_none();
+                    let open = bypass.is_none()
+                        && (content_key.is_none() || n >= trusted)
+                        && !before_runs
+                        && !self.base_runs()
+                        && step.always.is_none();
                     let last = last_duration_ms.or_else(|| self.last_duration(n));
                     let verdict = if open { Verdict::Open { reasons } } else { Verdict::Miss { reasons } };
                     (verdict, last)
@@ -322,6 +353,7 @@ impl Planner<'_> {
         step: &PreparedStep,
         inputs: &StepInputs,
         entry: Option<&Entry>,
+        tainted: bool,
     ) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if let Some(why) = &step.always {
@@ -332,6 +364,25 @@ impl Planner<'_> {
             return reasons;
         }
         let stage = &self.stage.stage;
+        if tainted && entry.is_some() {
+            let below = match &stage.base {
+                Origin::Stage(index) if !self.plan.stages[index].is_cached() => Some(*index),
+                _ => None,
+            };
+            let sources = step.foreign.iter().filter_map(|f| match f.origin {
+                Origin::Stage(index) if !self.plan.stages[&index].is_cached() => Some(index),
+                _ => None,
+            });
+            let runs: Vec<usize> = below.into_iter().chain(sources).collect();
+            reasons.extend(runs.iter().map(|index| Reason::StageRuns {
+                stage: self.prepared[index].stage.name.clone(),
+                cause: self.plan.stages[index].first_cause().map(ToString::to_string).unwrap_or_default(),
+            }));
+            if reasons.is_empty() {
+                reasons.push(Reason::StepBefore);
+            }
+            return reasons;
+        }
         let Some(old) = self.known.nearest(&stage.name, stage.index, n) else {
             if reasons.is_empty() {
                 reasons.push(Reason::FirstBuild);
@@ -367,11 +418,7 @@ impl Planner<'_> {
 /// A step's inputs with the bytes that are really copied in place of where they come from.
 ///
 /// `bytes` has the digests by source; a source without one keeps its definition.
-pub fn content_inputs(
-    inputs: &StepInputs,
-    parent: &Parent,
-    bytes: &BTreeMap<usize, String>,
-) -> StepInputs {
+pub fn content_inputs(inputs: &StepInputs, parent: &Parent, bytes: &BTreeMap<usize, String>) -> StepInputs {
     let mut by_content = inputs.clone();
     by_content.parent = parent.clone();
     for (&source, digest) in bytes {

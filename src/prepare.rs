@@ -13,7 +13,7 @@ use crate::bases::BaseImage;
 use crate::containerfile::{
     BuildArgs, Containerfile, FileStages, Instruction, Keyword, Rules, Scope, StageBase, parse,
 };
-use crate::context::{ContextError, ContextReader, CopyKind, CopyRequest, CopiedTree, is_remote_source};
+use crate::context::{ContextError, ContextReader, CopiedTree, CopyKind, CopyRequest, is_remote_source};
 use crate::graph::{Origin, ReferenceKind, Stage, StageGraph, mount_fields};
 use crate::image::{ImageFormat, ImageId};
 use crate::key::{self, Content, Parent, Source, StepInputs, digest_of_value, text_of};
@@ -159,11 +159,39 @@ pub struct Common<'a> {
 
 /// Flags that concern commands only: a step without RUN does not hang on them.
 const RUN_ONLY: &[&str] = &[
-    "add-host", "cap-add", "cap-drop", "cdi-config-dir", "cgroup-manager", "cgroupns", "cni-config-dir",
-    "cni-plugin-path", "compat-volumes", "default-mounts-file", "device", "dns", "dns-option", "dns-search",
-    "group-add", "hooks-dir", "http-proxy", "ipc", "isolation", "network", "network-cmd-path", "network-config-dir",
-    "no-hostname", "no-hosts", "pid", "runtime", "runtime-flag", "security-opt", "shm-size", "ulimit", "uts",
-    "volume", "mount",
+    "add-host",
+    "cap-add",
+    "cap-drop",
+    "cdi-config-dir",
+    "cgroup-manager",
+    "cgroupns",
+    "cni-config-dir",
+    "cni-plugin-path",
+    "compat-volumes",
+    "default-mounts-file",
+    "device",
+    "dns",
+    "dns-option",
+    "dns-search",
+    "group-add",
+    "hooks-dir",
+    "http-proxy",
+    "ipc",
+    "isolation",
+    "network",
+    "network-cmd-path",
+    "network-config-dir",
+    "no-hostname",
+    "no-hosts",
+    "pid",
+    "runtime",
+    "runtime-flag",
+    "security-opt",
+    "shm-size",
+    "ulimit",
+    "uts",
+    "volume",
+    "mount",
 ];
 
 /// Prepares all stages that are built, in the order of the file.
@@ -220,7 +248,8 @@ impl Preparer<'_> {
             _ => None,
         };
         let (stage_base, trigger_texts) = self.inheritance(stage, base.as_ref());
-        let mut scope = common.heading.enter_stage(stage_base).map_err(|e| anyhow!("stage {}: {e}", stage.name))?;
+        let mut scope =
+            common.heading.enter_stage(stage_base).map_err(|e| anyhow!("stage {}: {e}", stage.name))?;
 
         let mut body = Vec::new();
         for text in &trigger_texts {
@@ -314,9 +343,8 @@ impl Preparer<'_> {
             _ => {
                 let Some(base) = base else { return (StageBase::default(), Vec::new()) };
                 let config = base.image.config.get("config").cloned().unwrap_or_default();
-                let text = |key: &str| {
-                    config.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned()
-                };
+                let text =
+                    |key: &str| config.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
                 let shell = config
                     .get("Shell")
                     .and_then(|v| serde_json::from_value::<Vec<String>>(v.clone()).ok())
@@ -365,15 +393,16 @@ impl Preparer<'_> {
     }
 
     /// Adds an instruction's text and expansion to the inputs.
-    fn describe(
-        &self,
-        stage: &PreparedStage,
-        number: usize,
-        inputs: &mut StepInputs,
-    ) -> anyhow::Result<()> {
+    fn describe(&self, stage: &PreparedStage, number: usize, inputs: &mut StepInputs) -> anyhow::Result<()> {
         let item = &stage.body[number];
         let instruction = &item.instruction;
         let mut text = text_of(&instruction.original);
+        let copies = matches!(instruction.keyword, Keyword::Copy | Keyword::Add);
+        if let Some(from) = instruction.flag("from").filter(|_| copies).map(crate::containerfile::Flag::word)
+        {
+            // Neither image nor history tell the name of the stage: what it stands for is among the sources.
+            text = text.replacen(&from, "--from", 1);
+        }
         for heredoc in &instruction.heredocs {
             text.push_str(&format!("\n<<{} {} {}\n", heredoc.name, heredoc.expand, heredoc.chomp));
             text.push_str(&text_of(&heredoc.body));
@@ -386,7 +415,8 @@ impl Preparer<'_> {
         if instruction.keyword != Keyword::Run {
             words = expanded.words;
         }
-        words.extend(expanded.flags.iter().map(crate::containerfile::Flag::word));
+        let flags = expanded.flags.iter().filter(|flag| !(copies && flag.name == "from"));
+        words.extend(flags.map(crate::containerfile::Flag::word));
         inputs.expanded.push(words);
         Ok(())
     }
@@ -406,17 +436,12 @@ impl Preparer<'_> {
         }
     }
 
-    fn step(
-        &self,
-        stage: &PreparedStage,
-        items: &[usize],
-        is_target: bool,
-    ) -> anyhow::Result<PreparedStep> {
+    fn step(&self, stage: &PreparedStage, items: &[usize], is_target: bool) -> anyhow::Result<PreparedStep> {
         let first = &stage.body[items[0]].instruction;
         let last = &stage.body[*items.last().expect("a step has an instruction")].instruction;
-        let runs = items.iter().any(|&n| {
-            matches!(stage.body[n].instruction.keyword, Keyword::Run | Keyword::Unknown(_))
-        });
+        let runs = items
+            .iter()
+            .any(|&n| matches!(stage.body[n].instruction.keyword, Keyword::Run | Keyword::Unknown(_)));
         let mut inputs = self.empty_inputs(stage.layers);
         inputs.flags = self.common.key_flags.clone();
         if !runs {
@@ -568,9 +593,8 @@ impl Preparer<'_> {
             .expanded(instruction)
             .map_err(|problem| self.wrong(item, &problem.to_string()))?;
         let Some((destination, sources)) = expanded.words.split_last() else { return Ok(()) };
-        let flag = |name: &str| {
-            expanded.flags.iter().rev().find(|f| f.name == name).and_then(|f| f.value.clone())
-        };
+        let flag =
+            |name: &str| expanded.flags.iter().rev().find(|f| f.name == name).and_then(|f| f.value.clone());
         let sources: Vec<String> = sources.iter().filter(|s| !is_heredoc(s, instruction)).cloned().collect();
         let add = instruction.keyword == Keyword::Add;
         let kind = if add { "ADD" } else { "COPY" };
@@ -589,7 +613,16 @@ impl Preparer<'_> {
             let origin = self.origin(stage, item, &name)?;
             let (from, content) = self.foreign_content(item, &origin, &name)?;
             note(&from, &sources, &content);
-            self.add_foreign(step, position, &name, origin, from, sources, content, flag_written(instruction, "from"));
+            self.add_foreign(
+                step,
+                position,
+                &name,
+                origin,
+                from,
+                sources,
+                content,
+                flag_written(instruction, "from"),
+            );
             return Ok(());
         }
         let (remote, local): (Vec<String>, Vec<String>) =
@@ -621,9 +654,15 @@ impl Preparer<'_> {
                     .filter(|f| f.name == "exclude")
                     .filter_map(|f| f.value.clone())
                     .collect(),
-                parents: expanded.flags.iter().any(|f| f.name == "parents" && f.value.as_deref() != Some("false")),
+                parents: expanded
+                    .flags
+                    .iter()
+                    .any(|f| f.name == "parents" && f.value.as_deref() != Some("false")),
             };
-            let tree = self.context(item)?.copied(&request).map_err(|e| self.missing(item, &local, &e.to_string()))?;
+            let tree = self
+                .context(item)?
+                .copied(&request)
+                .map_err(|e| self.missing(item, &local, &e.to_string()))?;
             let content = Content::Files((self.keep_tree)(&tree)?);
             note("context", &local, &content);
             step.inputs.sources.push(Source {
@@ -686,12 +725,22 @@ impl Preparer<'_> {
                 Some(name) => {
                     let origin = self.origin(stage, item, name)?;
                     let (shown, content) = self.foreign_content(item, &origin, name)?;
-                    let written = written.value.as_deref().and_then(|v| crate::graph::mount_field(v, &["from"]));
-                    self.add_foreign(step, position, name, origin, shown.clone(), paths.clone(), content.clone(), written);
-                    if kind == "cache" {
-                        if let Some(named) = step.named.last_mut() {
-                            named.as_stage = matches!(named.origin, Origin::Stage(_));
-                        }
+                    let written =
+                        written.value.as_deref().and_then(|v| crate::graph::mount_field(v, &["from"]));
+                    self.add_foreign(
+                        step,
+                        position,
+                        name,
+                        origin,
+                        shown.clone(),
+                        paths.clone(),
+                        content.clone(),
+                        written,
+                    );
+                    if kind == "cache"
+                        && let Some(named) = step.named.last_mut()
+                    {
+                        named.as_stage = matches!(named.origin, Origin::Stage(_));
                     }
                     (shown, content)
                 }
@@ -704,7 +753,8 @@ impl Preparer<'_> {
                         // 1.28 mounts an empty folder there, later ones fail: theirs to say.
                         Err(ContextError::NoMatch { .. }) => Content::Files(format!("absent {path}")),
                         Err(error) => {
-                            step.always = Some(format!("the files of mount source {path} cannot be told: {error}"));
+                            step.always =
+                                Some(format!("the files of mount source {path} cannot be told: {error}"));
                             Content::Files(String::new())
                         }
                     };
@@ -775,7 +825,10 @@ impl Preparer<'_> {
         })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one place that files a source, called for COPY and for mounts")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one place that files a source, called for COPY and for mounts"
+    )]
     fn add_foreign(
         &self,
         step: &mut PreparedStep,
@@ -792,12 +845,24 @@ impl Preparer<'_> {
         if name.parse::<usize>().is_ok() {
             // 1.28 and 1.39 panic on a number that is no stage of the file at hand, also with a context of that name.
             context = format!("stagecache-{name}");
-            step.renames.push(Rename { written: written.unwrap_or_else(|| name.to_owned()), context: context.clone() });
+            step.renames.push(Rename {
+                written: written.unwrap_or_else(|| name.to_owned()),
+                context: context.clone(),
+            });
         }
         if let Origin::Named(named) = &origin {
             if let Some(reader) = self.common.named_contexts.get(named) {
-                let request = CopyRequest { sources: paths.clone(), kind: CopyKind::Copy, exclude: Vec::new(), parents: false };
-                content = match reader.copied(&request).map_err(anyhow::Error::from).and_then(|t| (self.keep_tree)(&t)) {
+                let request = CopyRequest {
+                    sources: paths.clone(),
+                    kind: CopyKind::Copy,
+                    exclude: Vec::new(),
+                    parents: false,
+                };
+                content = match reader
+                    .copied(&request)
+                    .map_err(anyhow::Error::from)
+                    .and_then(|t| (self.keep_tree)(&t))
+                {
                     Ok(digest) => Content::Files(digest),
                     Err(error) => {
                         step.always = Some(format!("the files of context {named} cannot be told: {error:#}"));
@@ -822,7 +887,8 @@ impl Preparer<'_> {
 fn workdir_to_bring(stage: &PreparedStage, items: &[usize]) -> Option<String> {
     let workdirs: Vec<usize> =
         items.iter().copied().filter(|&n| stage.body[n].instruction.keyword == Keyword::Workdir).collect();
-    let as_user = workdirs.iter().any(|&n| !matches!(stage.scopes[n].user(), "" | "root" | "0" | "0:0" | "root:root"));
+    let as_user =
+        workdirs.iter().any(|&n| !matches!(stage.scopes[n].user(), "" | "root" | "0" | "0:0" | "root:root"));
     let last = *items.last()?;
     let wanted = stage.layers && (workdirs.len() > 1 || (as_user && !workdirs.is_empty()));
     wanted.then(|| stage.scopes[last].workdir().to_owned())
@@ -834,7 +900,9 @@ fn flag_written(instruction: &Instruction, name: &str) -> Option<String> {
 
 fn shown_content(content: &Content) -> Option<String> {
     match content {
-        Content::Files(digest) | Content::Bytes(digest) if !digest.is_empty() => Some(format!("blake3:{digest}")),
+        Content::Files(digest) | Content::Bytes(digest) if !digest.is_empty() => {
+            Some(format!("blake3:{digest}"))
+        }
         Content::Image(id) => Some(format!("sha256:{id}")),
         Content::Remote(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
@@ -896,7 +964,8 @@ pub fn build_args(
 pub fn images_named(graph: &StageGraph) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for stage in graph.built() {
-        let references = stage.references.iter().filter(|r| matches!(r.kind, ReferenceKind::Copy | ReferenceKind::Mount));
+        let references =
+            stage.references.iter().filter(|r| matches!(r.kind, ReferenceKind::Copy | ReferenceKind::Mount));
         for origin in references.map(|r| &r.origin).chain([&stage.base]) {
             if let Origin::Image(name) = origin {
                 names.insert(name.clone());

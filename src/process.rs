@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -94,12 +94,17 @@ impl Ended {
     }
 }
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
 static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
 /// Whether the user has asked us to stop (SIGINT, SIGTERM, SIGHUP).
 pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    interrupted_by().is_some()
+}
+
+/// The number of the signal that asked us to stop.
+pub fn interrupted_by() -> Option<i32> {
+    Some(INTERRUPTED.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
 }
 
 /// Listens for SIGINT, SIGTERM and SIGHUP: the first ends all running children, later ones kill them.
@@ -110,9 +115,9 @@ pub fn watch_signals() -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
-        for _ in signals.forever() {
-            let again = INTERRUPTED.swap(true, Ordering::Relaxed);
-            end_children(if again { Signal::SIGKILL } else { Signal::SIGTERM });
+        for signal in signals.forever() {
+            let before = INTERRUPTED.swap(signal, Ordering::Relaxed);
+            end_children(if before != 0 { Signal::SIGKILL } else { Signal::SIGTERM });
         }
     })?;
     Ok(())

@@ -14,7 +14,8 @@ use crate::key::{Content, digest_of_value};
 use crate::plan::Plan;
 use crate::prepare::PreparedStage;
 use crate::record::{
-    BaseRecord, BuildRecord, BuildStatus, EngineRecord, RequestRecord, SCHEMA, StageRecord, StageStatus, StepRecord,
+    BaseRecord, BuildRecord, BuildStatus, EngineRecord, RequestRecord, SCHEMA, StageRecord, StageStatus,
+    StepRecord,
 };
 use crate::request::BuildRequest;
 use crate::store::RecordFile;
@@ -132,12 +133,15 @@ fn stage_record(stage: &Stage, start: &Start<'_>) -> StageRecord {
                     let mut input = input.clone();
                     if input.digest.is_none() {
                         // The key of the stage that the bytes come from, which is known now.
-                        input.digest = planned.and_then(|sources| sources.get(k)).and_then(|s| match &s.content {
-                            Content::Stage(key) => Some(format!("key:{key}")),
-                            Content::Image(id) => Some(format!("sha256:{id}")),
-                            Content::Bytes(digest) | Content::Files(digest) => Some(format!("blake3:{digest}")),
-                            Content::Remote(_) => None,
-                        });
+                        input.digest =
+                            planned.and_then(|sources| sources.get(k)).and_then(|s| match &s.content {
+                                Content::Stage(key) => Some(format!("key:{key}")),
+                                Content::Image(id) => Some(format!("sha256:{id}")),
+                                Content::Bytes(digest) | Content::Files(digest) => {
+                                    Some(format!("blake3:{digest}"))
+                                }
+                                Content::Remote(_) => None,
+                            });
                     }
                     input
                 })
@@ -177,7 +181,6 @@ fn root_of(stage: &Stage, start: &Start<'_>) -> Option<String> {
 /// # Errors
 /// When the record cannot be written.
 pub fn note(file: &RecordFile, event: &Event) -> anyhow::Result<()> {
-    let now = || Some(Timestamp::now().to_string());
     match event {
         Event::Decided { step: (stage, step), verdict, key, image } => file.change(|record| {
             let step = &mut record.stages[*stage].steps[*step];
@@ -185,8 +188,8 @@ pub fn note(file: &RecordFile, event: &Event) -> anyhow::Result<()> {
             step.key = Some(key.clone());
             step.image.clone_from(image);
         }),
-        Event::Started { step: (stage, step) } => {
-            file.change(|record| record.stages[*stage].steps[*step].started = now());
+        Event::Started { step: (stage, step), at } => {
+            file.change(|record| record.stages[*stage].steps[*step].started = Some(at.clone()));
         }
         Event::Ran { step: (stage, step), image, duration_ms } => {
             return file.update(|record| {

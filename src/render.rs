@@ -96,7 +96,10 @@ impl StepText<'_> {
             out.extend_from_slice(&text);
             if !text.ends_with(b"\n") {
                 // At the end of a file a continuation continues nothing; here it would take the next line.
-                while out.last().is_some_and(|b| *b == self.escape && ends_in_continuation(&text, self.escape)) {
+                while out
+                    .last()
+                    .is_some_and(|b| *b == self.escape && ends_in_continuation(&text, self.escape))
+                {
                     out.pop();
                 }
                 out.extend_from_slice(self.newline.as_bytes());

@@ -128,8 +128,18 @@ pub struct BuildRequest {
 
 /// Flags of the final image that only an engine call can carry out.
 const ONE_CALL: &[&str] = &[
-    "cw", "sbom", "sbom-image-output", "sbom-image-purl-output", "sbom-merge-strategy", "sbom-output",
-    "sbom-purl-output", "sbom-scanner-command", "sbom-scanner-image", "sign-by", "layer-label", "os-version",
+    "cw",
+    "sbom",
+    "sbom-image-output",
+    "sbom-image-purl-output",
+    "sbom-merge-strategy",
+    "sbom-output",
+    "sbom-purl-output",
+    "sbom-scanner-command",
+    "sbom-scanner-image",
+    "sign-by",
+    "layer-label",
+    "os-version",
     "os-feature",
 ];
 
@@ -152,17 +162,25 @@ impl BuildRequest {
     /// When a value is not valid, or a flag asks for what cannot be done.
     pub fn new(flags: &BuildFlags, probed: &Probed) -> anyhow::Result<Self> {
         let environment: Environment = std::env::vars_os().collect();
-        let text = |name: &str| flags.value(name).map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty());
-        let texts = |name: &str| -> Vec<String> { flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect() };
+        let text = |name: &str| {
+            flags.value(name).map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty())
+        };
+        let texts = |name: &str| -> Vec<String> {
+            flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect()
+        };
         let path = |name: &str| flags.value(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let read = |path: &std::path::Path| std::fs::read(path);
         let mut build_args = BTreeMap::new();
         for (name, value) in values::build_args(flags, probed.kind, &environment, &read)? {
-            let value = value.into_string().map_err(|_| anyhow!("the build argument {name} has a value that is not UTF-8"))?;
+            let value = value
+                .into_string()
+                .map_err(|_| anyhow!("the build argument {name} has a value that is not UTF-8"))?;
             build_args.insert(name, value);
         }
         if flags.is_given("source-policy-file") {
-            bail!("--source-policy-file is not supported: images are resolved before the engine sees them; leave it out");
+            bail!(
+                "--source-policy-file is not supported: images are resolved before the engine sees them; leave it out"
+            );
         }
         let mut warnings = Vec::new();
         for name in ["cache-from", "cache-to", "cache-repo"] {
@@ -174,11 +192,14 @@ impl BuildRequest {
             Some(layers) => layers,
             None => environment_switch(&environment, "BUILDAH_LAYERS").unwrap_or(true),
         };
-        let format = match text("format").or_else(|| environment_text(&environment, "BUILDAH_FORMAT")).as_deref() {
-            None | Some("oci") => ImageFormat::Oci,
-            Some("docker") => ImageFormat::Docker,
-            Some(other) => bail!("unrecognized image type \"{other}\": write --format=oci or --format=docker"),
-        };
+        let format =
+            match text("format").or_else(|| environment_text(&environment, "BUILDAH_FORMAT")).as_deref() {
+                None | Some("oci") => ImageFormat::Oci,
+                Some("docker") => ImageFormat::Docker,
+                Some(other) => {
+                    bail!("unrecognized image type \"{other}\": write --format=oci or --format=docker")
+                }
+            };
         let platforms = platform::platforms(flags)?;
         let platform_given = ["platform", "os", "arch", "variant"].iter().any(|name| flags.is_given(name));
         let squashes = ONE_CALL.iter().any(|name| flags.is_given(name))
@@ -199,7 +220,8 @@ impl BuildRequest {
         let mut target_flags_keyed: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for given in flags.iter_role(Role::Final) {
             if !["tag", "iidfile", "iidfile-raw", "manifest", "output"].contains(&&*given.name) {
-                let shown = given.value.as_ref().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
+                let shown =
+                    given.value.as_ref().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
                 target_flags_keyed.entry(given.name.to_string()).or_default().push(shown);
             }
         }
@@ -242,7 +264,11 @@ impl BuildRequest {
             target_flags_keyed,
             step_flags: step_flags(flags, layers),
             target_flags,
-            pull_flags: flags.uses().filter(|g| PULL_FLAGS.contains(&&*g.name)).map(crate::flags::Given::to_arg).collect(),
+            pull_flags: flags
+                .uses()
+                .filter(|g| PULL_FLAGS.contains(&&*g.name))
+                .map(crate::flags::Given::to_arg)
+                .collect(),
             target_in_one_call: squashes,
             stdin: flags.bool("stdin").unwrap_or(false),
             stage_labels: flags.bool("stage-labels").unwrap_or(true),
@@ -263,15 +289,27 @@ impl BuildRequest {
 
     fn check(&self, flags: &BuildFlags) -> anyhow::Result<()> {
         // A name with a transport (`docker-archive:...`) is the engine's to judge.
-        const TRANSPORTS: &[&str] =
-            &["docker:", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "dir:", "containers-storage:"];
+        const TRANSPORTS: &[&str] = &[
+            "docker:",
+            "oci:",
+            "oci-archive:",
+            "docker-archive:",
+            "docker-daemon:",
+            "dir:",
+            "containers-storage:",
+        ];
         let plain = |name: &&String| !TRANSPORTS.iter().any(|transport| name.starts_with(transport));
         if let Some(name) = self.names.iter().filter(plain).find(|name| !crate::names::is_valid(name)) {
-            bail!("--tag={name}: not a name for an image; write NAME[:TAG] in lower case, like localhost/app:1");
+            bail!(
+                "--tag={name}: not a name for an image; write NAME[:TAG] in lower case, like localhost/app:1"
+            );
         }
         // Written when all is done: a folder that is not there has to be known before.
-        let written =
-            [("iidfile", &self.iid_file), ("iidfile-raw", &self.iid_file_raw), ("metadata-file", &self.metadata_file)];
+        let written = [
+            ("iidfile", &self.iid_file),
+            ("iidfile-raw", &self.iid_file_raw),
+            ("metadata-file", &self.metadata_file),
+        ];
         for (flag, path) in written {
             let Some(path) = path else { continue };
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -285,14 +323,22 @@ impl BuildRequest {
         for name in ["memory", "memory-swap", "shm-size"] {
             let Some(value) = flags.value(name).and_then(OsStr::to_str) else { continue };
             if !(is_size(value) || (name == "memory-swap" && value == "-1")) {
-                bail!("invalid value for --{name}: invalid size: '{value}'; write a number with a unit: 64m, 1g");
+                bail!(
+                    "invalid value for --{name}: invalid size: '{value}'; write a number with a unit: 64m, 1g"
+                );
             }
         }
         if let Some(id) = &self.build_id {
-            uuid::Uuid::parse_str(id).map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
+            uuid::Uuid::parse_str(id)
+                .map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
         }
-        if self.platforms.len() > 1 && (self.iid_file.is_some() || self.iid_file_raw.is_some()) && self.manifest.is_some() {
-            bail!("--iidfile cannot be used with --manifest and several platforms: there is an image for each");
+        if self.platforms.len() > 1
+            && (self.iid_file.is_some() || self.iid_file_raw.is_some())
+            && self.manifest.is_some()
+        {
+            bail!(
+                "--iidfile cannot be used with --manifest and several platforms: there is an image for each"
+            );
         }
         Ok(())
     }
@@ -350,7 +396,9 @@ fn key_values(texts: &[String]) -> Vec<(String, String)> {
 }
 
 fn tip_flags(flags: &BuildFlags, probed: &Probed, environment: &Environment) -> anyhow::Result<TipFlags> {
-    let texts = |name: &str| -> Vec<String> { flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect() };
+    let texts = |name: &str| -> Vec<String> {
+        flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect()
+    };
     let env = texts("env")
         .into_iter()
         .filter_map(|entry| match entry.split_once('=') {
@@ -424,4 +472,3 @@ pub fn stage_version(version: Version, written: &str) -> String {
     let release = release.map_or_else(|| version.to_string(), str::to_owned);
     format!("{release}-stagecache.1")
 }
-

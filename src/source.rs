@@ -54,8 +54,9 @@ pub fn context(argument: Option<&OsStr>) -> anyhow::Result<(ContextSource, Optio
         );
     }
     let path = Path::new(argument);
-    let meta = fs::metadata(path)
-        .map_err(|error| anyhow!("context {written}: {error}; name a folder, an archive or a git repository"))?;
+    let meta = fs::metadata(path).map_err(|error| {
+        anyhow!("context {written}: {error}; name a folder, an archive or a git repository")
+    })?;
     if meta.is_dir() {
         return Ok((folder(argument)?, None));
     }
@@ -80,12 +81,16 @@ fn standard_input() -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
         return Ok((unpack(&bytes, "-".into())?, None));
     }
     let empty = temporary()?;
-    let source = ContextSource { folder: empty.path().to_owned(), written: "-".into(), _unpacked: Some(empty) };
+    let source =
+        ContextSource { folder: empty.path().to_owned(), written: "-".into(), _unpacked: Some(empty) };
     Ok((source, Some(bytes)))
 }
 
 fn temporary() -> anyhow::Result<TempDir> {
-    tempfile::Builder::new().prefix("stagecache-context-").tempdir().context("making a folder for the context")
+    tempfile::Builder::new()
+        .prefix("stagecache-context-")
+        .tempdir()
+        .context("making a folder for the context")
 }
 
 fn is_git(text: &str) -> bool {
@@ -109,7 +114,8 @@ fn clone(written: &str) -> anyhow::Result<ContextSource> {
     let target = temporary()?;
     let git = |args: &[&str]| -> anyhow::Result<()> {
         let call = Invocation::new("git").args(args);
-        let ended = process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
+        let ended =
+            process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
         if !ended.status.success() {
             bail!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
         }
@@ -121,7 +127,8 @@ fn clone(written: &str) -> anyhow::Result<ContextSource> {
     let reference = if branch.is_empty() { "HEAD" } else { branch };
     git(&["-C", &path, "fetch", "--quiet", "--depth=1", "origin", reference])
         .or_else(|_| git(&["-C", &path, "fetch", "--quiet", "origin"]))?;
-    git(&["-C", &path, "checkout", "--quiet", "FETCH_HEAD"]).or_else(|_| git(&["-C", &path, "checkout", "--quiet", reference]))?;
+    git(&["-C", &path, "checkout", "--quiet", "FETCH_HEAD"])
+        .or_else(|_| git(&["-C", &path, "checkout", "--quiet", reference]))?;
     let folder = target.path().join(subfolder.trim_start_matches('/'));
     if !folder.is_dir() {
         bail!("context {written}: the repository has no folder {subfolder}");
@@ -145,7 +152,8 @@ fn unpack(bytes: &[u8], written: String) -> anyhow::Result<ContextSource> {
         .arg(archive.path())
         .arg("--directory")
         .arg(target.path());
-    let ended = process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run tar: {error}"))?;
+    let ended =
+        process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run tar: {error}"))?;
     if !ended.status.success() {
         bail!("context {written}: tar cannot unpack it: {}", ended.stderr_tail);
     }
@@ -172,7 +180,12 @@ pub fn containerfile(
                 let bytes = read(&path)?;
                 let shown = Path::new(&context.written).join(name);
                 let shown = if context.written == "." { PathBuf::from(name) } else { shown };
-                return Ok(ContainerfileSource { path: shown, bytes, names: vec![name.into()], real: Some(path) });
+                return Ok(ContainerfileSource {
+                    path: shown,
+                    bytes,
+                    names: vec![name.into()],
+                    real: Some(path),
+                });
             }
         }
         bail!(
@@ -188,7 +201,9 @@ pub fn containerfile(
             bytes.push(b'\n');
         }
         if *file == "-" {
-            std::io::stdin().read_to_end(&mut bytes).context("reading the Containerfile from standard input")?;
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .context("reading the Containerfile from standard input")?;
             continue;
         }
         let path = find(Path::new(file), context)?;
@@ -209,7 +224,9 @@ pub fn containerfile(
 fn find(file: &Path, context: &ContextSource) -> anyhow::Result<PathBuf> {
     let text = file.to_string_lossy();
     if text.starts_with("http://") || text.starts_with("https://") {
-        bail!("-f {text}: Containerfiles are not fetched; download it and hand it over: curl -L {text} | podman-stagecache build -f -");
+        bail!(
+            "-f {text}: Containerfiles are not fetched; download it and hand it over: curl -L {text} | podman-stagecache build -f -"
+        );
     }
     for path in [file.to_owned(), context.folder.join(file)] {
         match fs::metadata(&path) {
@@ -218,7 +235,10 @@ fn find(file: &Path, context: &ContextSource) -> anyhow::Result<PathBuf> {
             Err(_) => {}
         }
     }
-    bail!("the specified Containerfile {text} does not exist, neither here nor in the context {}", context.written)
+    bail!(
+        "the specified Containerfile {text} does not exist, neither here nor in the context {}",
+        context.written
+    )
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -236,8 +256,9 @@ fn preprocess(path: &Path, flags: &[OsString]) -> anyhow::Result<Vec<u8>> {
     let mut call = call;
     call.args.retain(|arg| arg != "-");
     call = call.arg("-P").arg(path);
-    let ended = process::capture(&call)
-        .map_err(|error| anyhow!("{}: a .in file needs the C preprocessor, and cpp cannot be run: {error}", path.display()))?;
+    let ended = process::capture(&call).map_err(|error| {
+        anyhow!("{}: a .in file needs the C preprocessor, and cpp cannot be run: {error}", path.display())
+    })?;
     if !ended.status.success() {
         bail!("{}: cpp failed: {}", path.display(), ended.stderr_tail);
     }

@@ -55,7 +55,8 @@ mod tests {
 
     fn cut_of(body: &str, layers: bool) -> Cut {
         let file =
-            parse(format!("FROM a\n{body}").into_bytes(), Path::new("Containerfile"), Dialect::Heredocs).unwrap();
+            parse(format!("FROM a\n{body}").into_bytes(), Path::new("Containerfile"), Dialect::Heredocs)
+                .unwrap();
         let stages = file.stages().unwrap();
         let body: Vec<Instruction> = stages.stages[0].body.iter().map(|i| (*i).clone()).collect();
         cut(&body, layers)

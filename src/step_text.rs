@@ -5,12 +5,29 @@
 use std::collections::BTreeMap;
 
 use crate::containerfile::{Containerfile, Keyword};
-use crate::execute::Labelling;
 use crate::graph::Origin;
-use crate::plan::{Plan, StagePlan};
+use crate::key::StepKey;
+use crate::plan::Plan;
 use crate::prepare::{Place, PreparedStage, PreparedStep};
 use crate::render::{StepInstruction, StepText, label_instruction};
 use crate::tip::StageLabels;
+
+/// How stages are labelled and named.
+#[derive(Debug, Clone)]
+pub struct Labelling {
+    /// `--stage-labels`.
+    pub stage_labels: bool,
+    /// The build's UUID, with `--build-id-label`.
+    pub build_id: Option<String>,
+    /// `--save-stages`: leaves have no names, tips have.
+    pub save_stages: bool,
+    /// The engine's version, for intermediate stages.
+    pub engine_version: String,
+    /// Whether the user gives the target a name.
+    pub target_is_named: bool,
+    /// Labels that `--label` sets on the target.
+    pub user_labels: Vec<String>,
+}
 
 /// The text of one step on the image `from`, behind `stages` as names and images; `labels` are injected where the stage is one call.
 pub fn step_text(
@@ -68,7 +85,7 @@ impl Labels<'_> {
     pub fn of(
         &self,
         stage: &PreparedStage,
-        plan: &StagePlan,
+        key: &StepKey,
         base: Option<&str>,
     ) -> Option<Vec<(String, String)>> {
         let labelling = self.labelling;
@@ -100,7 +117,7 @@ impl Labels<'_> {
             base,
             engine_version: (!is_target).then(|| labelling.engine_version.clone()),
             build_id: labelling.build_id.clone(),
-            key: plan.key.as_str().to_owned(),
+            key: key.as_str().to_owned(),
         };
         Some(labels.pairs(&set_by_user))
     }
@@ -135,13 +152,15 @@ pub fn containerfiles(
             Origin::Stage(below) => Some(format!("<image of stage {}>", prepared[below].stage.name)),
             _ => None,
         };
-        let pairs = labels.of(stage, planned, base.as_deref());
+        let key = planned.content_key.as_ref().unwrap_or(&planned.key);
+        let pairs = labels.of(stage, key, base.as_deref());
         let of = stage.steps.len();
         for (n, (step, plan)) in stage.steps.iter().zip(&planned.steps).enumerate() {
             let word = if plan.verdict.is_hit() { ": cached" } else { "" };
             comment(&mut out, &format!("# stage {name}, step {} of {of}{word}", n + 1));
             let named = step.named.iter().filter(|named| named.as_stage);
-            let stages = named.map(|named| (named.context.clone(), format!("<stage {}>", named.context))).collect();
+            let stages =
+                named.map(|named| (named.context.clone(), format!("<stage {}>", named.context))).collect();
             out.extend(step_text(file, stage, step, &from, stages, pairs.as_deref()));
             from = match &plan.found {
                 Some(entry) => entry.image.to_string(),

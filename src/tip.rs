@@ -85,7 +85,8 @@ pub fn tip(
     let mut config = match ground.image {
         Some(base) => {
             let raw = serde_json::to_vec(&base.config).context("writing a base's config")?;
-            ImageConfig::from_base(&raw, format, rules).with_context(|| format!("reading image {}", base.id))?
+            ImageConfig::from_base(&raw, format, rules)
+                .with_context(|| format!("reading image {}", base.id))?
         }
         None => ImageConfig::scratch(&platform, format, rules),
     };
@@ -98,7 +99,8 @@ pub fn tip(
     for (number, item) in stage.body.iter().enumerate() {
         let mut scope = stage.scopes[number].clone();
         if item.instruction.is_filesystem() {
-            let layer = layers.next().ok_or_else(|| anyhow!("a layer of stage {} is missing", stage.stage.name))?;
+            let layer =
+                layers.next().ok_or_else(|| anyhow!("a layer of stage {} is missing", stage.stage.name))?;
             created.clone_from(&layer.created);
             let step = stage.steps.iter().find(|step| step.items.contains(&number));
             let created_by = renamed_back(&layer.created_by, step.map_or(&[], |s| s.renames.as_slice()));
@@ -185,10 +187,8 @@ fn adjust(config: &mut Value, flags: &TipFlags) {
     if !flags.env.is_empty() {
         let settings = config["config"].as_object_mut();
         if let Some(settings) = settings {
-            let mut env: Vec<String> = settings
-                .get("Env")
-                .and_then(|v| serde_json::from_value(v.clone()).ok())
-                .unwrap_or_default();
+            let mut env: Vec<String> =
+                settings.get("Env").and_then(|v| serde_json::from_value(v.clone()).ok()).unwrap_or_default();
             for entry in &flags.env {
                 let name = entry.split('=').next().unwrap_or(entry);
                 match env.iter_mut().find(|e| e.split('=').next() == Some(name)) {
@@ -296,7 +296,8 @@ pub fn leaf(
         if section == "container_config" && config.get(section).is_none() {
             continue;
         }
-        let settings = config[section].as_object_mut().context("an image config without a `config` object")?;
+        let settings =
+            config[section].as_object_mut().context("an image config without a `config` object")?;
         let all = settings.entry("Labels").or_insert_with(|| json!({}));
         if all.is_null() {
             *all = json!({});
@@ -308,18 +309,17 @@ pub fn leaf(
         all.sort_keys();
     }
     let text = format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'));
-    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
-        if !history.is_empty() {
-            let mut entry = json!({"created": created, "created_by": text});
-            if let Some(comment) = comment {
-                entry["comment"] = comment.into();
-            }
-            entry["empty_layer"] = true.into();
-            history.push(entry);
+    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut)
+        && !history.is_empty()
+    {
+        let mut entry = json!({"created": created, "created_by": text});
+        if let Some(comment) = comment {
+            entry["comment"] = comment.into();
         }
+        entry["empty_layer"] = true.into();
+        history.push(entry);
     }
-    let annotations =
-        tip.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let annotations = tip.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
     ComposedImage::new(tip, &config, annotations)
 }
 
@@ -344,7 +344,8 @@ pub fn twin(image: &StoredImage, comment: &str) -> anyhow::Result<ComposedImage>
 pub fn relabelled(image: &StoredImage, labels: &[(String, String)]) -> anyhow::Result<ComposedImage> {
     let mut config = image.config.clone();
     for section in ["config", "container_config"] {
-        let Some(all) = config.get_mut(section).and_then(|s| s.get_mut("Labels")).and_then(Value::as_object_mut)
+        let Some(all) =
+            config.get_mut(section).and_then(|s| s.get_mut("Labels")).and_then(Value::as_object_mut)
         else {
             continue;
         };

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["main", "cli", "completion", "cmd"],
     &["session", "recording", "execute", "report", "source", "request"],
+    &["step_text", "upkeep"],
     &["plan", "prepare", "bases", "store", "engine", "tip", "event"],
     &["graph", "step", "key", "render", "context", "verdict", "record", "names"],
     &["containerfile", "image_config", "flags", "image", "process", "atomic"],

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use anyhow::{Context, anyhow};
@@ -15,7 +15,7 @@ use crate::containerfile::{Containerfile, PREDEFINED_ARGS, Rules as Dialect, Sco
 use crate::context::{ContextReader, CopiedTree, FileIndex, IgnoreRules, ReadOptions};
 use crate::engine::{self, CopiedRequest, Engine, Listing};
 use crate::event::BuildFailure;
-use crate::execute::{Executed, Execution, Labelling, execute};
+use crate::execute::{Executed, Execution, StageOutcome, execute};
 use crate::flags::values::BuildContext;
 use crate::flags::{BuildFlags, Leading, Platform, check_engine, flags_in_help, parse_build};
 use crate::graph::{StageGraph, Surroundings};
@@ -31,7 +31,7 @@ use crate::report::progress::{Progress, Style};
 use crate::request::{BuildRequest, KeepStages, stage_version};
 use crate::session::Session;
 use crate::source::{self, ContainerfileSource, ContextSource};
-use crate::step_text::{Labels, containerfiles};
+use crate::step_text::{Labelling, Labels, containerfiles};
 use crate::store::{Entry, Nearest, RecordFile, StageNearest, Store};
 use crate::tip;
 use crate::upkeep;
@@ -69,7 +69,10 @@ fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]
         Err(error) => eprintln!("warning: the cache is not kept small: {error:#}"),
         Ok(Some(removal)) if !request.quiet => {
             let freed = crate::report::table::bytes(removal.bytes);
-            eprintln!("removed {} stage images, {freed}, to keep the cache small (--keep-storage)", removal.names.len());
+            eprintln!(
+                "removed {} stage images, {freed}, to keep the cache small (--keep-storage)",
+                removal.names.len()
+            );
         }
         Ok(_) => {}
     }
@@ -85,7 +88,8 @@ pub fn open(leading: Leading, args: &[OsString]) -> anyhow::Result<(Session, Bui
     let help = std::cell::OnceCell::new();
     let known = |name: &str| {
         let flags = help.get_or_init(|| {
-            let wanted = args.iter().find_map(|arg| arg.to_str()?.strip_prefix("--engine=").map(str::to_owned));
+            let wanted =
+                args.iter().find_map(|arg| arg.to_str()?.strip_prefix("--engine=").map(str::to_owned));
             let (_, program) = engine::find(wanted.as_deref().unwrap_or("auto")).ok()?;
             engine::build_help(&program).ok().map(|text| flags_in_help(&text))
         });
@@ -122,7 +126,8 @@ impl Sources {
         let file = parse(containerfile.bytes.clone(), &containerfile.path, rules.dialect())?;
         let names = containerfile.names.iter().map(PathBuf::as_path);
         let ignore = IgnoreRules::find(&context.folder, names, request.ignore_file.as_deref())?;
-        let ignore_file = ignore.path().map(std::path::absolute).transpose().context("finding the ignore file")?;
+        let ignore_file =
+            ignore.path().map(std::path::absolute).transpose().context("finding the ignore file")?;
         let options = ReadOptions { ignore_file_mode: request.ignore_file_mode };
         let index = FileIndex::open(&session.store.index_folder(), &context.folder);
         let reader = ContextReader::new(&context.folder, ignore, Some(index), options)?;
@@ -289,7 +294,8 @@ impl<'a> Build<'a> {
             progress.text(&self.containerfiles());
         }
         if let Some(path) = &self.request.build_id_file {
-            fs::write(path, &self.build_id).with_context(|| format!("writing --build-id-file {}", path.display()))?;
+            fs::write(path, &self.build_id)
+                .with_context(|| format!("writing --build-id-file {}", path.display()))?;
         }
         let record = recording::start(&recording::Start {
             build_id: &self.build_id,
@@ -358,9 +364,11 @@ impl<'a> Build<'a> {
     }
 
     fn execute(&mut self, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
+        // As the engines: their temporary files can be as large as layers.
+        let temporary = std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from);
         let scratch = tempfile::Builder::new()
             .prefix("stagecache-build-")
-            .tempdir()
+            .tempdir_in(temporary)
             .context("making a folder for the build (free some space, or set TMPDIR)")?;
         let images = ResolvedImages(self.bases.all().into_iter().collect());
         let resolve = |name: &str| images.get(name);
@@ -424,20 +432,28 @@ impl<'a> Build<'a> {
     }
 
     fn has_platform_flag(&self) -> bool {
-        self.request.platform_given && !self.request.step_flags.iter().any(|f| f.to_string_lossy().starts_with("--arch="))
+        self.request.platform_given
+            && !self.request.step_flags.iter().any(|f| f.to_string_lossy().starts_with("--arch="))
             && !self.request.step_flags.iter().any(|f| f.to_string_lossy().starts_with("--os="))
             && !self.request.step_flags.iter().any(|f| f.to_string_lossy().starts_with("--variant="))
     }
 
-    fn conclude(self, executed: Executed, progress: &Progress, record: &RecordFile) -> anyhow::Result<BuildResult> {
+    fn conclude(
+        self,
+        executed: Executed,
+        progress: &Progress,
+        record: &RecordFile,
+    ) -> anyhow::Result<BuildResult> {
         let engine = &self.session.engine;
         self.keep_nearest(&executed)?;
         if let Some(failure) = executed.failure {
             let interrupted = matches!(failure, BuildFailure::Interrupted);
+            self.hold_unfinished(&executed.listing, &executed.stages)?;
             record.finish(|r| recording::failed(r, &failure.to_string(), interrupted))?;
             return Err(failure.into());
         }
-        let target = executed.stages.get(&self.graph.target).ok_or_else(|| anyhow!("the target was not built"))?;
+        let target =
+            executed.stages.get(&self.graph.target).ok_or_else(|| anyhow!("the target was not built"))?;
         let image = target.leaf.clone();
         let wanted: Vec<String> = self.request.names.iter().map(|name| names::full(name)).collect();
         let missing: Vec<String> =
@@ -447,23 +463,29 @@ impl<'a> Build<'a> {
             engine.tag(&image, &missing)?;
         }
         // Each has been moved to an image that has another name, so only the name goes.
-        if !executed.leftover_names.is_empty() {
-            engine.remove(&executed.leftover_names)?;
+        let mut leftover = executed.leftover_names.clone();
+        leftover.extend(self.release_unfinished(&executed)?);
+        if !leftover.is_empty()
+            && let Err(error) = engine.remove(&leftover)
+        {
+            progress.warn(&format!("names of the build in progress are not removed: {error}"));
         }
+        let parked = parked.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)).collect();
         // What is parked is older than what this build made: the last of a list are kept longest.
-        let mut kept = parked;
+        let mut kept: Vec<(String, String)> = parked;
         kept.extend(executed.stages.iter().filter_map(|(index, outcome)| {
             Some((self.graph.stages[*index].name.clone(), outcome.name.clone()?))
         }));
         if self.request.save_stages {
-            kept.extend(self.park_unnamed(&executed)?);
+            let unnamed = self.park_unnamed(&executed)?;
+            kept.extend(unnamed.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)));
         }
         self.check_saved(&executed)?;
         let dropped = self.retire(&kept)?;
-        if !dropped.is_empty() {
-            if let Err(error) = engine.remove(&dropped) {
-                progress.warn(&format!("images of earlier builds are not removed: {error}"));
-            }
+        if !dropped.is_empty()
+            && let Err(error) = engine.remove(&dropped)
+        {
+            progress.warn(&format!("images of earlier builds are not removed: {error}"));
         }
         let stored = engine.image(&image)?;
         let mut built = blake3::Hasher::new();
@@ -492,13 +514,53 @@ impl<'a> Build<'a> {
         Ok(BuildResult { image, platform: self.platform.to_string(), record })
     }
 
+    /// Keeps the names of the newest steps of stages that were not finished.
+    fn hold_unfinished(
+        &self,
+        listing: &Listing,
+        finished: &BTreeMap<usize, Arc<StageOutcome>>,
+    ) -> anyhow::Result<()> {
+        let unfinished = self.prepared.iter().filter(|(index, _)| !finished.contains_key(index));
+        let names: Vec<(String, String)> = unfinished
+            .map(|(_, stage)| {
+                (unfinished_of(&stage.stage.name), names::building_name(&stage.stage.name, &self.build_id))
+            })
+            .filter(|(_, name)| listing.named(name).is_some())
+            .collect();
+        if !names.is_empty() {
+            self.session.store.keep_names(&self.identity, &names, usize::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the names that earlier builds' unfinished stages hold to the stages that are finished now, and returns them:
+    /// they can be removed then without removing an image.
+    fn release_unfinished(&self, executed: &Executed) -> anyhow::Result<Vec<String>> {
+        let mut released = Vec::new();
+        for (index, outcome) in &executed.stages {
+            let stage = &self.graph.stages[*index].name;
+            let held = self.session.store.names_of(&self.identity, &unfinished_of(stage));
+            let there: Vec<String> =
+                held.iter().filter(|name| executed.listing.named(name).is_some()).cloned().collect();
+            if outcome.name.is_some() && !there.is_empty() {
+                self.session.engine.tag(&outcome.named, &there)?;
+                released.extend(there);
+            }
+            if !held.is_empty() {
+                self.session.store.forget_names(&held)?;
+            }
+        }
+        Ok(released)
+    }
+
     /// The keys for next time; stages that were not reached keep those of last time.
     fn keep_nearest(&self, executed: &Executed) -> anyhow::Result<()> {
         let mut nearest = Nearest::default();
         for (&index, stage) in &self.prepared {
             let name = &stage.stage.name;
             let plan = &self.plan.stages[&index];
-            let all = || plan.steps.iter().map(|s| s.key.clone()).chain([plan.key.clone()]).collect::<Vec<_>>();
+            let all =
+                || plan.steps.iter().map(|s| s.key.clone()).chain([plan.key.clone()]).collect::<Vec<_>>();
             let steps: Vec<StepKey> = if executed.stages.contains_key(&index) {
                 all()
             } else {
@@ -614,13 +676,16 @@ fn finish(session: &Session, request: &BuildRequest, results: &[BuildResult]) ->
     let Some(last) = results.last() else { return Ok(()) };
     if let Some(path) = &request.metadata_file {
         let bytes = serde_json::to_vec_pretty(&last.record).context("writing the record")?;
-        crate::atomic::write(path, &bytes).with_context(|| format!("writing --metadata-file {}", path.display()))?;
+        crate::atomic::write(path, &bytes)
+            .with_context(|| format!("writing --metadata-file {}", path.display()))?;
     }
     if let Some(path) = &request.iid_file {
-        fs::write(path, format!("sha256:{}", last.image)).with_context(|| format!("writing --iidfile {}", path.display()))?;
+        fs::write(path, format!("sha256:{}", last.image))
+            .with_context(|| format!("writing --iidfile {}", path.display()))?;
     }
     if let Some(path) = &request.iid_file_raw {
-        fs::write(path, last.image.as_str()).with_context(|| format!("writing --iidfile-raw {}", path.display()))?;
+        fs::write(path, last.image.as_str())
+            .with_context(|| format!("writing --iidfile-raw {}", path.display()))?;
     }
     if request.iid_file.is_none() && request.iid_file_raw.is_none() {
         for result in results {
@@ -635,15 +700,23 @@ fn export(session: &Session, request: &BuildRequest, image: &ImageId) -> anyhow:
     if request.outputs.is_empty() {
         return Ok(());
     }
-    let folder = tempfile::Builder::new().prefix("stagecache-output-").tempdir().context("making a folder")?;
+    let folder =
+        tempfile::Builder::new().prefix("stagecache-output-").tempdir().context("making a folder")?;
     let containerfile = folder.path().join("Containerfile");
     fs::write(&containerfile, format!("FROM {image}\n")).context("writing a Containerfile")?;
     for output in &request.outputs {
         let since = Timestamp::now();
-        let mut args: Vec<OsString> =
-            ["build", "--quiet", "--no-cache", "--pull=never", "--rm=true", "--force-rm=true", "--layers=false"]
-                .map(OsString::from)
-                .to_vec();
+        let mut args: Vec<OsString> = [
+            "build",
+            "--quiet",
+            "--no-cache",
+            "--pull=never",
+            "--rm=true",
+            "--force-rm=true",
+            "--layers=false",
+        ]
+        .map(OsString::from)
+        .to_vec();
         args.push(engine_flag("output", output));
         args.push(engine_flag("iidfile", folder.path().join("iid").as_os_str()));
         args.push(engine_flag("file", containerfile.as_os_str()));
@@ -673,7 +746,10 @@ fn manifest(session: &Session, list: &str, results: &[BuildResult]) -> anyhow::R
     for result in results {
         let image = format!("containers-storage:{}", result.image);
         let add: Vec<OsString> = ["manifest", "add", list, &image].map(OsString::from).to_vec();
-        session.engine.quietly("manifest add", &add).with_context(|| format!("adding {} to {list}", result.platform))?;
+        session
+            .engine
+            .quietly("manifest add", &add)
+            .with_context(|| format!("adding {} to {list}", result.platform))?;
     }
     Ok(())
 }
@@ -747,6 +823,11 @@ fn stage_graph(request: &BuildRequest, sources: &Sources, heading: &Scope) -> an
     )?)
 }
 
+/// Under what the names of a stage in progress are kept.
+fn unfinished_of(stage: &str) -> String {
+    format!("{stage} (unfinished)")
+}
+
 fn target_labels(request: &BuildRequest) -> Vec<String> {
     let pairs: Vec<(String, String)> = request.labels.clone();
     if pairs.is_empty() { Vec::new() } else { vec![crate::render::label_instruction(&pairs, b'\\')] }
@@ -814,4 +895,3 @@ impl Known for StoredKnowledge<'_> {
         self.engine.copied(request)
     }
 }
-

@@ -55,10 +55,7 @@ mod tests {
 
     #[test]
     fn a_later_value_takes_the_place_of_the_earlier() {
-        let environment: Environment = ["A=1", "B", "C=3=4", "A=5"]
-            .map(str::to_owned)
-            .into_iter()
-            .collect();
+        let environment: Environment = ["A=1", "B", "C=3=4", "A=5"].map(str::to_owned).into_iter().collect();
         assert_eq!(environment.entries(), ["A=5", "B", "C=3=4"]);
         assert_eq!(environment.get("C"), Some("3=4"));
         assert_eq!(environment.get("B"), Some(""));

@@ -27,32 +27,15 @@ const WIDTH: usize = 160;
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            line,
-            column,
-            source_line,
-            problem,
-            expected,
-        } = self;
+        let Self { path, line, column, source_line, problem, expected } = self;
         write!(f, "{}:{line}:{column}: {problem}", path.display())?;
         let column = column.saturating_sub(1);
-        let skipped = if column < WIDTH {
-            0
-        } else {
-            column - WIDTH / 2
-        };
+        let skipped = if column < WIDTH { 0 } else { column - WIDTH / 2 };
         let visible: String = source_line
             .chars()
             .skip(skipped)
             .take(WIDTH)
-            .map(|c| {
-                if c == '\t' || !c.is_control() {
-                    c
-                } else {
-                    char::REPLACEMENT_CHARACTER
-                }
-            })
+            .map(|c| if c == '\t' || !c.is_control() { c } else { char::REPLACEMENT_CHARACTER })
             .collect();
         let number = line.to_string();
         let margin = " ".repeat(number.len());
@@ -99,10 +82,7 @@ mod tests {
             expected: String::new(),
         };
         let shown = error.to_string();
-        assert!(
-            shown.lines().all(|line| line.chars().count() < WIDTH + 10),
-            "{shown}"
-        );
+        assert!(shown.lines().all(|line| line.chars().count() < WIDTH + 10), "{shown}");
         assert!(shown.ends_with('^'), "{shown}");
     }
 }

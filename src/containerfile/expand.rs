@@ -109,28 +109,17 @@ pub fn expansion(keyword: &Keyword) -> Expansion {
 
 /// Whether the flags of an instruction are expanded.
 pub fn expands_flags(keyword: &Keyword) -> bool {
-    matches!(
-        keyword,
-        Keyword::Add | Keyword::Copy | Keyword::From | Keyword::Run
-    )
+    matches!(keyword, Keyword::Add | Keyword::Copy | Keyword::From | Keyword::Run)
 }
 
 /// Expands a word into one word.
 pub fn expand_word(word: &str, lookup: &dyn Lookup, rules: Rules) -> Result<String, ExpandError> {
-    Expander::new(word, lookup, rules)
-        .until(&[])
-        .map(|(result, _, _)| result)
+    Expander::new(word, lookup, rules).until(&[]).map(|(result, _, _)| result)
 }
 
 /// Expands a word and cuts the result at white space that is neither quoted nor escaped.
-pub fn expand_words(
-    word: &str,
-    lookup: &dyn Lookup,
-    rules: Rules,
-) -> Result<Vec<String>, ExpandError> {
-    Expander::new(word, lookup, rules)
-        .until(&[])
-        .map(|(_, words, _)| words)
+pub fn expand_words(word: &str, lookup: &dyn Lookup, rules: Rules) -> Result<Vec<String>, ExpandError> {
+    Expander::new(word, lookup, rules).until(&[]).map(|(_, words, _)| words)
 }
 
 /// Go's stacks grow, ours do not.
@@ -170,25 +159,12 @@ impl Words {
 impl<'a> Expander<'a> {
     fn new(word: &'a str, lookup: &'a dyn Lookup, rules: Rules) -> Self {
         // Go's scanner passes over a byte order mark.
-        let characters = word
-            .strip_prefix('\u{feff}')
-            .unwrap_or(word)
-            .chars()
-            .peekable();
-        Self {
-            word,
-            characters,
-            lookup,
-            rules,
-            depth: 0,
-        }
+        let characters = word.strip_prefix('\u{feff}').unwrap_or(word).chars().peekable();
+        Self { word, characters, lookup, rules, depth: 0 }
     }
 
     /// Expands up to one of `stops` and passes over it; without any, up to the end.
-    fn until(
-        &mut self,
-        stops: &[char],
-    ) -> Result<(String, Vec<String>, Option<char>), ExpandError> {
+    fn until(&mut self, stops: &[char]) -> Result<(String, Vec<String>, Option<char>), ExpandError> {
         let mut result = String::new();
         let mut words = Words::default();
         while let Some(&character) = self.characters.peek() {
@@ -198,21 +174,14 @@ impl<'a> Expander<'a> {
             }
             match character {
                 '\'' | '"' => {
-                    let text = if character == '"' {
-                        self.double_quoted()?
-                    } else {
-                        self.single_quoted()?
-                    };
+                    let text = if character == '"' { self.double_quoted()? } else { self.single_quoted()? };
                     result.push_str(&text);
                     words.word.push_str(&text);
                 }
                 '$' => {
                     let text = self.dollar()?;
                     result.push_str(&text);
-                    text.strip_prefix('\u{feff}')
-                        .unwrap_or(&text)
-                        .chars()
-                        .for_each(|c| words.push(c));
+                    text.strip_prefix('\u{feff}').unwrap_or(&text).chars().for_each(|c| words.push(c));
                 }
                 '\\' => {
                     self.characters.next();
@@ -259,9 +228,7 @@ impl<'a> Expander<'a> {
                 Some('$') => text.push_str(&self.dollar()?),
                 Some('\\') => {
                     self.characters.next();
-                    let escaped = self
-                        .characters
-                        .next_if(|next| matches!(next, '"' | '$' | '\\'));
+                    let escaped = self.characters.next_if(|next| matches!(next, '"' | '$' | '\\'));
                     if self.characters.peek().is_some() || escaped.is_some() {
                         text.push(escaped.unwrap_or('\\'));
                     }
@@ -275,11 +242,7 @@ impl<'a> Expander<'a> {
         self.characters.next();
         if self.characters.next_if_eq(&'{').is_none() {
             let name = self.name();
-            return Ok(if name.is_empty() {
-                "$".to_owned()
-            } else {
-                self.value(&name)
-            });
+            return Ok(if name.is_empty() { "$".to_owned() } else { self.value(&name) });
         }
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -317,10 +280,7 @@ impl<'a> Expander<'a> {
             (Some('?'), empty) if self.rules > Rules::Buildah28 => {
                 let value = if empty { word } else { value };
                 if value.is_empty() {
-                    return Err(ExpandError::Unset {
-                        word: self.word.to_owned(),
-                        name: name.to_owned(),
-                    });
+                    return Err(ExpandError::Unset { word: self.word.to_owned(), name: name.to_owned() });
                 }
                 Ok(value)
             }
@@ -339,18 +299,11 @@ impl<'a> Expander<'a> {
         let value = self.value(name).into_bytes();
         let descending = (0..value.len()).rev();
         let ascending = 0..value.len().saturating_sub(1);
-        let cuts: Vec<usize> = if (end == '#') == greedy {
-            descending.collect()
-        } else {
-            ascending.collect()
-        };
+        let cuts: Vec<usize> =
+            if (end == '#') == greedy { descending.collect() } else { ascending.collect() };
         let kept = cuts.into_iter().find_map(|cut| {
             let (front, back) = value.split_at(cut);
-            let (candidate, kept) = if end == '#' {
-                (front, back)
-            } else {
-                (back, front)
-            };
+            let (candidate, kept) = if end == '#' { (front, back) } else { (back, front) };
             matches(pattern.as_bytes(), candidate).then_some(kept)
         });
         Ok(decode(kept.unwrap_or(&value)))
@@ -359,18 +312,12 @@ impl<'a> Expander<'a> {
     /// `${name/pattern/replacement}` and its kin.
     fn replaced(&mut self, name: &str) -> Result<String, ExpandError> {
         self.characters.next();
-        let place = self
-            .characters
-            .next_if(|next| matches!(next, '/' | '#' | '%'));
+        let place = self.characters.next_if(|next| matches!(next, '/' | '#' | '%'));
         let (pattern, _, stop) = self.until(&['/', '}'])?;
         if pattern.is_empty() {
             return Err(self.no_pattern(name));
         }
-        let replacement = if stop == Some('/') {
-            self.until(&['}'])?.0
-        } else {
-            String::new()
-        };
+        let replacement = if stop == Some('/') { self.until(&['}'])?.0 } else { String::new() };
         let mut rest = self.value(name).into_bytes();
         let mut done = Vec::new();
         while !rest.is_empty() {
@@ -380,9 +327,7 @@ impl<'a> Expander<'a> {
                 Some('%') => end == rest.len(),
                 _ => true,
             });
-            let found = ends
-                .into_iter()
-                .find(|&end| matches(pattern.as_bytes(), &rest[..end]));
+            let found = ends.into_iter().find(|&end| matches(pattern.as_bytes(), &rest[..end]));
             match found {
                 Some(end) => {
                     done.extend_from_slice(replacement.as_bytes());
@@ -420,24 +365,15 @@ impl<'a> Expander<'a> {
     }
 
     fn open(&self, closing: char) -> ExpandError {
-        ExpandError::Open {
-            word: self.word.to_owned(),
-            closing,
-        }
+        ExpandError::Open { word: self.word.to_owned(), closing }
     }
 
     fn modifier(&self, modifier: String) -> ExpandError {
-        ExpandError::Modifier {
-            word: self.word.to_owned(),
-            modifier,
-        }
+        ExpandError::Modifier { word: self.word.to_owned(), modifier }
     }
 
     fn no_pattern(&self, name: &str) -> ExpandError {
-        ExpandError::NoPattern {
-            word: self.word.to_owned(),
-            name: name.to_owned(),
-        }
+        ExpandError::NoPattern { word: self.word.to_owned(), name: name.to_owned() }
     }
 }
 

@@ -50,16 +50,8 @@ fn words_are_expanded_as_the_oldest_engine_does() {
         ("\"'\"'\"'", "'\""),
         ("${N:-\"}\"}", "}"),
     ] {
-        assert_eq!(
-            expand_word(word, &variables(), Rules::Buildah28).as_deref(),
-            Ok(expected),
-            "{word}"
-        );
-        assert_eq!(
-            expand_word(word, &variables(), Rules::Buildah43).as_deref(),
-            Ok(expected),
-            "{word}"
-        );
+        assert_eq!(expand_word(word, &variables(), Rules::Buildah28).as_deref(), Ok(expected), "{word}");
+        assert_eq!(expand_word(word, &variables(), Rules::Buildah43).as_deref(), Ok(expected), "{word}");
     }
 }
 
@@ -88,51 +80,24 @@ fn later_engines_strip_and_replace() {
         ("${A#1}", "1"),
         ("${S// /}", "ab"),
     ] {
-        assert_eq!(
-            expand_word(word, &variables(), Rules::Buildah39).as_deref(),
-            Ok(expected),
-            "{word}"
-        );
-        assert!(
-            expand_word(word, &variables(), Rules::Buildah28).is_err(),
-            "{word}"
-        );
+        assert_eq!(expand_word(word, &variables(), Rules::Buildah39).as_deref(), Ok(expected), "{word}");
+        assert!(expand_word(word, &variables(), Rules::Buildah28).is_err(), "{word}");
     }
 }
 
 #[test]
 fn what_an_engine_cannot_expand_is_an_error() {
     for (word, rules, expected) in [
-        (
-            "'a",
-            Rules::Buildah28,
-            "unexpected end of `'a` while looking for a matching '",
-        ),
-        (
-            "\"a",
-            Rules::Buildah28,
-            "unexpected end of `\"a` while looking for a matching \"",
-        ),
-        (
-            "\"a\\",
-            Rules::Buildah28,
-            "unexpected end of `\"a\\` while looking for a matching \"",
-        ),
-        (
-            "${A:-x",
-            Rules::Buildah28,
-            "unexpected end of `${A:-x` while looking for a matching }",
-        ),
+        ("'a", Rules::Buildah28, "unexpected end of `'a` while looking for a matching '"),
+        ("\"a", Rules::Buildah28, "unexpected end of `\"a` while looking for a matching \""),
+        ("\"a\\", Rules::Buildah28, "unexpected end of `\"a\\` while looking for a matching \""),
+        ("${A:-x", Rules::Buildah28, "unexpected end of `${A:-x` while looking for a matching }"),
         (
             "${A-x}",
             Rules::Buildah43,
             "`${A-x}`: unsupported modifier `-` in a substitution (this engine does not have it)",
         ),
-        (
-            "${A",
-            Rules::Buildah28,
-            "unexpected end of `${A` while looking for a matching }",
-        ),
+        ("${A", Rules::Buildah28, "unexpected end of `${A` while looking for a matching }"),
         (
             "${A:=x}",
             Rules::Buildah43,
@@ -153,21 +118,9 @@ fn what_an_engine_cannot_expand_is_an_error() {
             Rules::Buildah28,
             "`${12}`: unsupported modifier `2` in a substitution (this engine does not have it)",
         ),
-        (
-            "${N:?}",
-            Rules::Buildah39,
-            "`${N:?}`: N is not allowed to be unset",
-        ),
-        (
-            "${A#}",
-            Rules::Buildah39,
-            "`${A#}`: A has no pattern to remove or to replace",
-        ),
-        (
-            "${A//}",
-            Rules::Buildah39,
-            "`${A//}`: A has no pattern to remove or to replace",
-        ),
+        ("${N:?}", Rules::Buildah39, "`${N:?}`: N is not allowed to be unset"),
+        ("${A#}", Rules::Buildah39, "`${A#}`: A has no pattern to remove or to replace"),
+        ("${A//}", Rules::Buildah39, "`${A//}`: A has no pattern to remove or to replace"),
     ] {
         let error = expand_word(word, &variables(), rules).unwrap_err();
         assert_eq!(error.to_string(), expected, "{word}");

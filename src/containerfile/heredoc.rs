@@ -25,20 +25,14 @@ pub(super) fn openings(line: &str) -> Vec<Opening> {
 }
 
 fn opening(word: &str) -> Option<Opening> {
-    let word = word
-        .trim_start_matches(|c: char| c.is_ascii_digit())
-        .strip_prefix("<<")?;
+    let word = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
     let dash = word.strip_prefix('-');
     let name = dash.unwrap_or(word).trim_start_matches(is_space);
     if name.contains('<') {
         return None;
     }
     match words(name)?.as_slice() {
-        [only] => Some(Opening {
-            name: only.unquoted.clone(),
-            expand: !only.quoted,
-            chomp: dash.is_some(),
-        }),
+        [only] => Some(Opening { name: only.unquoted.clone(), expand: !only.quoted, chomp: dash.is_some() }),
         _ => None,
     }
 }
@@ -155,16 +149,10 @@ mod tests {
         ] {
             let found: Vec<_> = openings(line)
                 .into_iter()
-                .map(
-                    |Opening {
-                         name,
-                         expand,
-                         chomp,
-                     }| {
-                        let name = if expand { name } else { format!("'{name}'") };
-                        if chomp { format!("-{name}") } else { name }
-                    },
-                )
+                .map(|Opening { name, expand, chomp }| {
+                    let name = if expand { name } else { format!("'{name}'") };
+                    if chomp { format!("-{name}") } else { name }
+                })
                 .collect();
             assert_eq!(found, expected, "{line}");
         }

@@ -96,9 +96,7 @@ impl Instruction {
     pub fn pairs(&self) -> Vec<(String, String)> {
         match self.keyword {
             // `parse` has refused the lines for which this fails.
-            Keyword::Env | Keyword::Label => {
-                words::pairs(&self.rest, self.escape).unwrap_or_default()
-            }
+            Keyword::Env | Keyword::Label => words::pairs(&self.rest, self.escape).unwrap_or_default(),
             _ => Vec::new(),
         }
     }
@@ -108,48 +106,27 @@ impl Instruction {
     /// A shell form is one word; HEALTHCHECK is its type and its command; ONBUILD is the keyword of its
     /// trigger in lower case and the trigger's words.
     pub fn words(&self) -> Vec<String> {
-        let whole = || {
-            Some(self.rest.clone())
-                .filter(|rest| !rest.is_empty())
-                .into_iter()
-                .collect()
-        };
+        let whole = || Some(self.rest.clone()).filter(|rest| !rest.is_empty()).into_iter().collect();
         match (&self.keyword, &self.json) {
             (Keyword::Healthcheck, _) => {
                 let (check, command) = health_check(&self.rest);
                 let command = match &self.json {
                     Some(json) => json.clone(),
-                    None => Some(command)
-                        .filter(|c| !c.is_empty())
-                        .map(str::to_owned)
-                        .into_iter()
-                        .collect(),
+                    None => Some(command).filter(|c| !c.is_empty()).map(str::to_owned).into_iter().collect(),
                 };
-                Some(check)
-                    .filter(|c| !c.is_empty())
-                    .map(str::to_owned)
-                    .into_iter()
-                    .chain(command)
-                    .collect()
+                Some(check).filter(|c| !c.is_empty()).map(str::to_owned).into_iter().chain(command).collect()
             }
             (_, Some(json)) => json.clone(),
-            (
-                Keyword::Add | Keyword::Copy | Keyword::Volume | Keyword::Expose | Keyword::From,
-                None,
-            ) => words::separated(&self.rest),
+            (Keyword::Add | Keyword::Copy | Keyword::Volume | Keyword::Expose | Keyword::From, None) => {
+                words::separated(&self.rest)
+            }
             (Keyword::Arg, None) => words::quoted(&self.rest, self.escape),
-            (Keyword::Env | Keyword::Label, None) => self
-                .pairs()
-                .into_iter()
-                .flat_map(|(key, value)| [key, value])
-                .collect(),
+            (Keyword::Env | Keyword::Label, None) => {
+                self.pairs().into_iter().flat_map(|(key, value)| [key, value]).collect()
+            }
             (Keyword::Onbuild, None) => match self.trigger() {
                 Some(trigger) if trigger.keyword == Keyword::Onbuild => vec!["onbuild".to_owned()],
-                Some(trigger) => [
-                    vec![trigger.keyword.as_str().to_lowercase()],
-                    trigger.words(),
-                ]
-                .concat(),
+                Some(trigger) => [vec![trigger.keyword.as_str().to_lowercase()], trigger.words()].concat(),
                 None => Vec::new(),
             },
             (Keyword::Unknown(_), None) => Vec::new(),

@@ -74,10 +74,7 @@ impl<'a> Lexer<'a> {
     pub(super) fn next_lexeme(&mut self) -> Result<Option<Lexeme>, DirectiveError> {
         if self.position == 0 && self.source.starts_with(BYTE_ORDER_MARK) {
             self.position = BYTE_ORDER_MARK.len();
-            return Ok(Some(Lexeme::Bom(Span {
-                start: 0,
-                end: self.position,
-            })));
+            return Ok(Some(Lexeme::Bom(Span { start: 0, end: self.position })));
         }
         let start = self.position;
         let Some(line) = self.peek_line() else {
@@ -91,10 +88,7 @@ impl<'a> Lexer<'a> {
         self.in_directives = directive;
         if content.is_empty() || comment {
             self.advance(&line);
-            let span = Span {
-                start,
-                end: self.position,
-            };
+            let span = Span { start, end: self.position };
             return Ok(Some(match (directive, comment) {
                 (true, _) => Lexeme::Directive(span),
                 (false, true) => Lexeme::Comment(span),
@@ -108,10 +102,7 @@ impl<'a> Lexer<'a> {
     pub(super) fn heredoc_body(&mut self, name: &str, chomp: bool) -> Option<Vec<u8>> {
         let start = self.position;
         while let Some(line) = self.peek_line() {
-            let body = Span {
-                start,
-                end: self.position,
-            };
+            let body = Span { start, end: self.position };
             self.advance(&line);
             let mut candidate = self.bytes(line.content);
             while let [rest @ .., b'\r'] = candidate {
@@ -154,15 +145,7 @@ impl<'a> Lexer<'a> {
                 break;
             }
         }
-        LogicalLine {
-            span: Span {
-                start,
-                end: self.position,
-            },
-            line: first_line,
-            end_line,
-            text,
-        }
+        LogicalLine { span: Span { start, end: self.position }, line: first_line, end_line, text }
     }
 
     fn bytes(&self, span: Span) -> &'a [u8] {
@@ -178,10 +161,7 @@ impl<'a> Lexer<'a> {
         if end > start && self.source[end - 1] == b'\r' {
             end -= 1;
         }
-        Some(Line {
-            content: Span { start, end },
-            next,
-        })
+        Some(Line { content: Span { start, end }, next })
     }
 
     fn advance(&mut self, line: &Line) {
@@ -211,11 +191,7 @@ impl<'a> Lexer<'a> {
 
 /// The content before a continuation character at its end, white space behind that not counting.
 fn before_continuation(content: &[u8], escape: u8) -> Option<&[u8]> {
-    let blanks = content
-        .iter()
-        .rev()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
+    let blanks = content.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     content[..content.len() - blanks].strip_suffix(&[escape])
 }
 
@@ -265,10 +241,7 @@ mod tests {
             ("RUN a \\\n  b\n", vec!["RUN a   b"]),
             ("RUN a \\  \t\nb", vec!["RUN a b"]),
             ("RUN a \\\r\nb\r\n", vec!["RUN a b"]),
-            (
-                "RUN a \\\n# comment\n  # another\n\n  \nb\n",
-                vec!["RUN a b"],
-            ),
+            ("RUN a \\\n# comment\n  # another\n\n  \nb\n", vec!["RUN a b"]),
             ("RUN a \\\n  # comment \\\nb\n", vec!["RUN a b"]),
             ("RUN a \\\\\nb\n", vec!["RUN a \\b"]),
             ("RUN a # no comment\n", vec!["RUN a # no comment"]),
@@ -277,16 +250,10 @@ mod tests {
             ("\\", vec![""]),
             ("RUN a \\\n\nRUN b\n", vec!["RUN a RUN b"]),
             ("\u{feff}RUN a\n", vec!["RUN a"]),
-            (
-                "# escape=`\nRUN a `\n b \\\nRUN c",
-                vec!["RUN a  b \\", "RUN c"],
-            ),
+            ("# escape=`\nRUN a `\n b \\\nRUN c", vec!["RUN a  b \\", "RUN c"]),
             ("#ESCAPE = `\nRUN a `\nb", vec!["RUN a b"]),
             ("\n# escape=`\nRUN a `\nRUN b", vec!["RUN a `", "RUN b"]),
-            (
-                "# syntax=x\n# escape=`\nRUN a `\nRUN b",
-                vec!["RUN a `", "RUN b"],
-            ),
+            ("# syntax=x\n# escape=`\nRUN a `\nRUN b", vec!["RUN a `", "RUN b"]),
             ("# escape=\\\nRUN a \\\nb", vec!["RUN a b"]),
             ("RUN a\r\r\nRUN b\rc", vec!["RUN a\r", "RUN b\rc"]),
         ] {
@@ -315,12 +282,6 @@ mod tests {
     #[test]
     fn a_line_longer_than_a_scanner_buffer_is_whole() {
         let source = format!("RUN echo {}\nRUN b\n", "x".repeat(1 << 17));
-        assert_eq!(
-            logical_lines(&source)
-                .iter()
-                .map(String::len)
-                .collect::<Vec<_>>(),
-            [9 + (1 << 17), 5]
-        );
+        assert_eq!(logical_lines(&source).iter().map(String::len).collect::<Vec<_>>(), [9 + (1 << 17), 5]);
     }
 }

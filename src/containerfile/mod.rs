@@ -24,9 +24,7 @@ mod words;
 pub use ast::{Containerfile, Dialect, Flag, Heredoc, Instruction, Keyword, Piece, Span};
 pub use environment::Environment;
 pub use error::ParseError;
-pub use expand::{
-    ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion,
-};
+pub use expand::{ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion};
 pub use parse::parse;
 pub use platform::Platform;
 pub use refusal::InstructionError;

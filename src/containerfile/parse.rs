@@ -37,13 +37,7 @@ pub fn parse(source: Vec<u8>, path: &Path, dialect: Dialect) -> Result<Container
         });
     }
     let escape = lexer.escape;
-    Ok(Containerfile {
-        path: path.to_owned(),
-        source,
-        dialect,
-        escape,
-        pieces,
-    })
+    Ok(Containerfile { path: path.to_owned(), source, dialect, escape, pieces })
 }
 
 fn read_instruction(
@@ -60,17 +54,8 @@ fn read_instruction(
             let Some(body) = lexer.heredoc_body(&opening.name, opening.chomp) else {
                 return Err(Problem::OpenHeredoc(opening.name));
             };
-            let heredoc::Opening {
-                name,
-                expand,
-                chomp,
-            } = opening;
-            instruction.heredocs.push(Heredoc {
-                name,
-                expand,
-                chomp,
-                body,
-            });
+            let heredoc::Opening { name, expand, chomp } = opening;
+            instruction.heredocs.push(Heredoc { name, expand, chomp, body });
         }
         if !instruction.heredocs.is_empty() {
             instruction.span.end = lexer.position();
@@ -90,16 +75,10 @@ fn can_open_heredocs(instruction: &Instruction) -> bool {
 /// Reads one logical line; span, line numbers and heredocs are left for the caller.
 pub(super) fn instruction(original: Vec<u8>, escape: u8) -> Result<Instruction, Problem> {
     let line = trim(&original);
-    let keyword_end = line
-        .iter()
-        .position(|&byte| is_separator(byte))
-        .unwrap_or(line.len());
+    let keyword_end = line.iter().position(|&byte| is_separator(byte)).unwrap_or(line.len());
     let keyword = Keyword::of(&decode(&line[..keyword_end]));
     let arguments = &line[keyword_end..];
-    let blanks = arguments
-        .iter()
-        .take_while(|&&byte| is_separator(byte))
-        .count();
+    let blanks = arguments.iter().take_while(|&&byte| is_separator(byte)).count();
     let arguments = &arguments[blanks..];
     let (flags, behind_flags): (Vec<Flag>, usize) = words::leading_flags(arguments);
     let rest = decode(trim(&arguments[behind_flags..]));
@@ -120,11 +99,7 @@ pub(super) fn instruction(original: Vec<u8>, escape: u8) -> Result<Instruction, 
 }
 
 /// The arguments as JSON for the instructions that have that form; refuses what the engines' parser refuses.
-fn check_arguments(
-    keyword: &Keyword,
-    rest: &str,
-    escape: u8,
-) -> Result<Option<Vec<String>>, Problem> {
+fn check_arguments(keyword: &Keyword, rest: &str, escape: u8) -> Result<Option<Vec<String>>, Problem> {
     let json = |text: &str| words::json_strings(text).map_err(|NotStrings| Problem::NotStrings);
     match keyword {
         Keyword::Env | Keyword::Label => {
@@ -148,9 +123,7 @@ fn check_arguments(
 }
 
 fn is_chained(rest: &str) -> bool {
-    words::separated(rest)
-        .first()
-        .is_some_and(|word| Keyword::of(word) == Keyword::Onbuild)
+    words::separated(rest).first().is_some_and(|word| Keyword::of(word) == Keyword::Onbuild)
 }
 
 /// What is wrong with a line.
@@ -171,11 +144,9 @@ impl Problem {
                 "expected ` or \\".to_owned(),
                 "=".to_owned(),
             ),
-            Self::Directive(DirectiveError::Repeated) => (
-                "only one escape directive can be used".to_owned(),
-                String::new(),
-                "#".to_owned(),
-            ),
+            Self::Directive(DirectiveError::Repeated) => {
+                ("only one escape directive can be used".to_owned(), String::new(), "#".to_owned())
+            }
             Self::NotStrings => (
                 "a JSON array here can hold strings only".to_owned(),
                 "expected [\"string\", ...]".to_owned(),
@@ -191,11 +162,9 @@ impl Problem {
                 "expected name=value or name value".to_owned(),
                 String::new(),
             ),
-            Self::Pairs(keyword, PairError::NoEquals(word)) => (
-                format!("{keyword} has no `=` in `{word}`"),
-                "expected name=value".to_owned(),
-                word,
-            ),
+            Self::Pairs(keyword, PairError::NoEquals(word)) => {
+                (format!("{keyword} has no `=` in `{word}`"), "expected name=value".to_owned(), word)
+            }
         }
     }
 }
@@ -211,9 +180,7 @@ fn locate(source: &[u8], path: &Path, at: usize, problem: Problem) -> ParseError
     let place = source[at..]
         .windows(pointed.len().max(1))
         .enumerate()
-        .position(|(offset, window)| {
-            window == pointed.as_bytes() && (!is_word || starts_word(offset))
-        })
+        .position(|(offset, window)| window == pointed.as_bytes() && (!is_word || starts_word(offset)))
         .map_or(at, |offset| at + offset);
     error_at(source, path, place, problem, expected)
 }
@@ -226,24 +193,14 @@ pub(super) fn error_at(
     problem: String,
     expected: String,
 ) -> ParseError {
-    let line_start = source[..place]
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    let line_end = source[place..]
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .map_or(source.len(), |end| place + end);
+    let line_start = source[..place].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let line_end =
+        source[place..].iter().position(|&byte| byte == b'\n').map_or(source.len(), |end| place + end);
     ParseError {
         path: path.to_owned(),
-        line: 1 + source[..line_start]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count(),
+        line: 1 + source[..line_start].iter().filter(|&&byte| byte == b'\n').count(),
         column: 1 + decode(&source[line_start..place]).chars().count(),
-        source_line: decode(&source[line_start..line_end])
-            .trim_end_matches('\r')
-            .to_owned(),
+        source_line: decode(&source[line_start..line_end]).trim_end_matches('\r').to_owned(),
         problem,
         expected,
     }
@@ -265,20 +222,13 @@ impl Containerfile {
 
     /// The whole file from its pieces.
     pub fn write_back(&self) -> Vec<u8> {
-        self.pieces
-            .iter()
-            .flat_map(|piece| self.text(piece.span()))
-            .copied()
-            .collect()
+        self.pieces.iter().flat_map(|piece| self.text(piece.span())).copied().collect()
     }
 
     /// The newline that the file uses, judged by its first one.
     pub fn newline(&self) -> &'static str {
         let first = self.source.iter().position(|&byte| byte == b'\n');
-        match first
-            .and_then(|newline| newline.checked_sub(1))
-            .map(|before| self.source[before])
-        {
+        match first.and_then(|newline| newline.checked_sub(1)).map(|before| self.source[before]) {
             Some(b'\r') => "\r\n",
             _ => "\n",
         }
@@ -289,9 +239,7 @@ impl Piece {
     /// The bytes it covers.
     pub fn span(&self) -> Span {
         match self {
-            Self::Bom(span) | Self::Directive(span) | Self::Comment(span) | Self::Blank(span) => {
-                *span
-            }
+            Self::Bom(span) | Self::Directive(span) | Self::Comment(span) | Self::Blank(span) => *span,
             Self::Instruction(instruction) => instruction.span,
         }
     }

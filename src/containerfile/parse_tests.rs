@@ -5,28 +5,18 @@ use proptest::prelude::*;
 use super::*;
 
 fn file(source: &str, dialect: Dialect) -> Containerfile {
-    parse(
-        source.as_bytes().to_vec(),
-        Path::new("Containerfile"),
-        dialect,
-    )
-    .unwrap()
+    parse(source.as_bytes().to_vec(), Path::new("Containerfile"), dialect).unwrap()
 }
 
 fn error(source: &str, dialect: Dialect) -> String {
-    parse(source.as_bytes().to_vec(), Path::new("f"), dialect)
-        .unwrap_err()
-        .to_string()
+    parse(source.as_bytes().to_vec(), Path::new("f"), dialect).unwrap_err().to_string()
 }
 
 fn only(source: &str) -> Instruction {
     let file = file(source, Dialect::Heredocs);
     let mut instructions = file.instructions();
     let first = instructions.next().unwrap().clone();
-    assert!(
-        instructions.next().is_none(),
-        "{source:?} is more than one instruction"
-    );
+    assert!(instructions.next().is_none(), "{source:?} is more than one instruction");
     first
 }
 
@@ -61,34 +51,23 @@ fn instructions_are_cut_into_the_words_of_the_engines() {
 
 #[test]
 fn a_trigger_is_an_instruction_of_its_own() {
-    let trigger = only("  onbuild   copy --chown=a b \\\n c\n")
-        .trigger()
-        .unwrap();
+    let trigger = only("  onbuild   copy --chown=a b \\\n c\n").trigger().unwrap();
     assert_eq!(trigger.keyword, Keyword::Copy);
     assert_eq!(trigger.original, b"copy --chown=a b  c");
-    assert_eq!(
-        trigger.flag("chown").and_then(|flag| flag.value.as_deref()),
-        Some("a")
-    );
+    assert_eq!(trigger.flag("chown").and_then(|flag| flag.value.as_deref()), Some("a"));
     assert_eq!((trigger.line, trigger.end_line), (1, 2));
 }
 
 #[test]
 fn a_bare_or_unknown_instruction_is_read() {
     assert_eq!(only("RUN\n").rest, "");
-    assert_eq!(
-        only("foo bar\n").keyword,
-        Keyword::Unknown("FOO".to_owned())
-    );
+    assert_eq!(only("foo bar\n").keyword, Keyword::Unknown("FOO".to_owned()));
     assert_eq!(only("\\\n").keyword, Keyword::Unknown(String::new()));
 }
 
 #[test]
 fn the_line_of_the_history_keeps_its_case_and_its_blanks() {
-    assert_eq!(
-        only("  Run  a \\\n # c\n   b  \n").original,
-        b"Run  a    b  "
-    );
+    assert_eq!(only("  Run  a \\\n # c\n   b  \n").original, b"Run  a    b  ");
 }
 
 #[test]
@@ -97,34 +76,20 @@ fn heredocs_belong_to_their_instruction() {
     let file = file(source, Dialect::Heredocs);
     let run = file.instructions().nth(1).unwrap();
     assert_eq!((run.line, run.end_line), (2, 7));
-    assert_eq!(
-        file.text(run.span),
-        b"RUN <<EOF cat <<-'B'\n# x\n\nEOF\n\ty\n\tB\n"
-    );
+    assert_eq!(file.text(run.span), b"RUN <<EOF cat <<-'B'\n# x\n\nEOF\n\ty\n\tB\n");
     let heredoc = |name: &str, expand, chomp, body: &str| Heredoc {
         name: name.to_owned(),
         expand,
         chomp,
         body: body.as_bytes().to_vec(),
     };
-    assert_eq!(
-        run.heredocs,
-        [
-            heredoc("EOF", true, false, "# x\n\n"),
-            heredoc("B", false, true, "\ty\n")
-        ]
-    );
+    assert_eq!(run.heredocs, [heredoc("EOF", true, false, "# x\n\n"), heredoc("B", false, true, "\ty\n")]);
     assert_eq!(file.instructions().count(), 3);
 }
 
 #[test]
 fn heredocs_are_lines_like_others_to_an_old_engine() {
-    assert_eq!(
-        file("RUN <<EOF\na\nEOF\n", Dialect::BeforeHeredocs)
-            .instructions()
-            .count(),
-        3
-    );
+    assert_eq!(file("RUN <<EOF\na\nEOF\n", Dialect::BeforeHeredocs).instructions().count(), 3);
 }
 
 #[test]
@@ -137,11 +102,7 @@ fn only_run_copy_and_add_open_heredocs() {
         ("RUN [\"<<E\"]\na\nE\n", 3),
         ("RUN cat <<<E\na\n", 2),
     ] {
-        assert_eq!(
-            file(source, Dialect::Heredocs).instructions().count(),
-            expected,
-            "{source:?}"
-        );
+        assert_eq!(file(source, Dialect::Heredocs).instructions().count(), expected, "{source:?}");
     }
 }
 
@@ -187,17 +148,9 @@ fn what_the_engines_do_not_parse_is_an_error_at_its_place() {
 
 #[test]
 fn the_newline_is_that_of_the_first_line() {
-    for (source, expected) in [
-        ("RUN a\r\nRUN b\n", "\r\n"),
-        ("RUN a\n", "\n"),
-        ("RUN a", "\n"),
-        ("\n", "\n"),
-    ] {
-        assert_eq!(
-            file(source, Dialect::Heredocs).newline(),
-            expected,
-            "{source:?}"
-        );
+    for (source, expected) in [("RUN a\r\nRUN b\n", "\r\n"), ("RUN a\n", "\n"), ("RUN a", "\n"), ("\n", "\n")]
+    {
+        assert_eq!(file(source, Dialect::Heredocs).newline(), expected, "{source:?}");
     }
 }
 
@@ -210,10 +163,7 @@ fn ten_megabytes_are_read_in_moments() {
     let triggers = format!("{}RUN a\n", "ONBUILD ".repeat(1 << 20));
     let start = std::time::Instant::now();
     for source in [long_line, many_lines, continued, heredocs, triggers] {
-        assert_eq!(
-            file(&source, Dialect::Heredocs).write_back().len(),
-            source.len()
-        );
+        assert_eq!(file(&source, Dialect::Heredocs).write_back().len(), source.len());
     }
     assert!(start.elapsed().as_secs() < 20, "took {:?}", start.elapsed());
 }

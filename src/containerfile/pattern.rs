@@ -26,9 +26,7 @@ pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> bool {
             _ => {}
         }
         match star {
-            Some((before, taken))
-                if taken < characters.len() && characters[taken] != u32::from('/') =>
-            {
+            Some((before, taken)) if taken < characters.len() && characters[taken] != u32::from('/') => {
                 star = Some((before, taken + 1));
                 element = before + 1;
                 at = taken + 1;
@@ -42,10 +40,7 @@ enum Element {
     Star,
     Any,
     Literal(u32),
-    Ranges {
-        negated: bool,
-        ranges: Vec<(u32, u32)>,
-    },
+    Ranges { negated: bool, ranges: Vec<(u32, u32)> },
 }
 
 impl Element {
@@ -55,10 +50,7 @@ impl Element {
             Self::Any => character != u32::from('/'),
             Self::Literal(literal) => *literal == character,
             Self::Ranges { negated, ranges } => {
-                ranges
-                    .iter()
-                    .any(|(low, high)| (*low..=*high).contains(&character))
-                    != *negated
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&character)) != *negated
             }
         }
     }
@@ -146,11 +138,7 @@ mod tests {
             ("", "a", false),
             ("**", "abc", true),
         ] {
-            assert_eq!(
-                matches(pattern.as_bytes(), name.as_bytes()),
-                expected,
-                "{pattern} {name}"
-            );
+            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }
     }
 }

@@ -23,20 +23,12 @@ impl Platform {
             return None;
         }
         let (architecture, variant) = normal(&architecture.to_lowercase(), &variant.to_lowercase());
-        Some(Self {
-            os: os.to_lowercase(),
-            architecture,
-            variant,
-        })
+        Some(Self { os: os.to_lowercase(), architecture, variant })
     }
 
     /// The values of `TARGETPLATFORM` and its kin, or those with `BUILD`.
     pub(super) fn arguments(&self, prefix: &str) -> BTreeMap<String, String> {
-        let Self {
-            os,
-            architecture,
-            variant,
-        } = self;
+        let Self { os, architecture, variant } = self;
         [
             ("PLATFORM", self.to_string()),
             ("OS", os.clone()),
@@ -95,9 +87,7 @@ mod tests {
             ("linux/a/b/c", None),
         ] {
             assert_eq!(
-                Platform::parse(text)
-                    .map(|platform| platform.to_string())
-                    .as_deref(),
+                Platform::parse(text).map(|platform| platform.to_string()).as_deref(),
                 expected,
                 "{text}"
             );

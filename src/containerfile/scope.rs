@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use super::ast::{Flag, Instruction, Keyword};
 use super::environment::Environment;
-use super::expand::{
-    ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion,
-};
+use super::expand::{ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion};
 use super::platform::Platform;
 use super::refusal::InstructionError;
 use super::rules::Rules;
@@ -103,22 +101,13 @@ impl Scope {
         if rules == Rules::Buildah28 && build_args.target_is_explicit {
             for (name, value) in &target {
                 if !(name == "TARGETVARIANT" && value.is_empty()) {
-                    user_args
-                        .entry(name.clone())
-                        .or_insert_with(|| value.clone());
+                    user_args.entry(name.clone()).or_insert_with(|| value.clone());
                 }
             }
         }
         // An old engine knows this machine only, a later one the platform that it builds for.
-        let target = if rules == Rules::Buildah28 {
-            build_args.build.arguments("TARGET")
-        } else {
-            target
-        };
-        let builtin: BTreeMap<_, _> = target
-            .into_iter()
-            .chain(build_args.build.arguments("BUILD"))
-            .collect();
+        let target = if rules == Rules::Buildah28 { build_args.build.arguments("TARGET") } else { target };
+        let builtin: BTreeMap<_, _> = target.into_iter().chain(build_args.build.arguments("BUILD")).collect();
         let mut scope = Self {
             rules,
             build_args: Arc::new(build_args),
@@ -136,10 +125,7 @@ impl Scope {
         if rules >= Rules::Buildah43 {
             for (name, value) in &*scope.builtin {
                 scope.declared.insert(name.clone());
-                scope
-                    .args
-                    .entry(name.clone())
-                    .or_insert_with(|| value.clone());
+                scope.args.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
         for instruction in heading {
@@ -178,11 +164,7 @@ impl Scope {
     ) -> Result<Vec<String>, ExpandError> {
         let mut lookup = self.variables_of_from();
         let mut words = inherited.to_vec();
-        for argument in stage
-            .body
-            .iter()
-            .filter(|instruction| instruction.keyword == Keyword::Arg)
-        {
+        for argument in stage.body.iter().filter(|instruction| instruction.keyword == Keyword::Arg) {
             for word in argument.words() {
                 let word = expand_word(&word, &lookup, self.rules)?;
                 if let Some((name, value)) = word.split_once('=') {
@@ -237,19 +219,12 @@ impl Scope {
         for word in instruction.words() {
             match expansion(&instruction.keyword) {
                 Expansion::No => words.push(word),
-                Expansion::Word => {
-                    words.push(expand_word(&word, &StepVariables(self), self.rules)?)
-                }
-                Expansion::Words => {
-                    words.extend(expand_words(&word, &StepVariables(self), self.rules)?)
-                }
+                Expansion::Word => words.push(expand_word(&word, &StepVariables(self), self.rules)?),
+                Expansion::Words => words.extend(expand_words(&word, &StepVariables(self), self.rules)?),
             }
         }
         if !expands_flags(&instruction.keyword) {
-            return Ok(Expanded {
-                words,
-                flags: instruction.flags.clone(),
-            });
+            return Ok(Expanded { words, flags: instruction.flags.clone() });
         }
         let flags = instruction.flags.iter().map(|flag| {
             if instruction.keyword == Keyword::Copy && flag.name == "from" {
@@ -257,10 +232,7 @@ impl Scope {
             }
             expand_flag(flag, &FlagVariables(self), self.rules)
         });
-        Ok(Expanded {
-            words,
-            flags: flags.collect::<Result<_, _>>()?,
-        })
+        Ok(Expanded { words, flags: flags.collect::<Result<_, _>>()? })
     }
 
     /// The base and `--platform` of a FROM, and from 1.33 on its alias.
@@ -278,10 +250,7 @@ impl Scope {
             Rules::Buildah28 => expand_flag(flag, &*self.user_args, self.rules),
             _ => expand_flag(flag, &variables, self.rules),
         });
-        Ok(Expanded {
-            words,
-            flags: flags.collect::<Result<_, _>>()?,
-        })
+        Ok(Expanded { words, flags: flags.collect::<Result<_, _>>()? })
     }
 
     fn variables_of_from(&self) -> BTreeMap<String, String> {
@@ -289,15 +258,8 @@ impl Scope {
             return (*self.heading).clone();
         }
         let mut variables = (*self.heading).clone();
-        variables.extend(
-            self.builtin
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
-        let declared = self
-            .user_args
-            .iter()
-            .filter(|(name, _)| self.heading.contains_key(*name));
+        variables.extend(self.builtin.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let declared = self.user_args.iter().filter(|(name, _)| self.heading.contains_key(*name));
         variables.extend(declared.map(|(name, value)| (name.clone(), value.clone())));
         variables
     }
@@ -314,9 +276,7 @@ impl Scope {
                 continue;
             }
             let default = match self.builtin.get(name) {
-                Some(_)
-                    if default.is_some() && matches!(name, "TARGETPLATFORM" | "BUILDPLATFORM") =>
-                {
+                Some(_) if default.is_some() && matches!(name, "TARGETPLATFORM" | "BUILDPLATFORM") => {
                     return Err(InstructionError::Platform(name.to_owned()));
                 }
                 Some(value) => Some(value.clone()),
@@ -329,11 +289,7 @@ impl Scope {
         Ok(())
     }
 
-    fn declare_as_buildah_28(
-        &mut self,
-        name: &str,
-        default: Option<String>,
-    ) -> Result<(), InstructionError> {
+    fn declare_as_buildah_28(&mut self, name: &str, default: Option<String>) -> Result<(), InstructionError> {
         if let ("TARGETPLATFORM", Some(text)) = (name, &default) {
             let Some(platform) = Platform::parse(text) else {
                 return Err(InstructionError::Platform(name.to_owned()));
@@ -377,11 +333,7 @@ impl Scope {
 
     /// The arguments that are declared and have no value.
     pub fn declared_without_value(&self) -> BTreeSet<String> {
-        self.declared
-            .iter()
-            .filter(|name| !self.args.contains_key(*name))
-            .cloned()
-            .collect()
+        self.declared.iter().filter(|name| !self.args.contains_key(*name)).cloned().collect()
     }
 
     /// Whether an ARG of this stage has that name.
@@ -438,14 +390,8 @@ fn expand_flag(flag: &Flag, lookup: &dyn Lookup, rules: Rules) -> Result<Flag, E
     let word = expand_word(&flag.word(), lookup, rules)?;
     let word = word.strip_prefix("--").unwrap_or(&word);
     Ok(match word.split_once('=') {
-        Some((name, value)) => Flag {
-            name: name.to_owned(),
-            value: Some(value.to_owned()),
-        },
-        None => Flag {
-            name: word.to_owned(),
-            value: None,
-        },
+        Some((name, value)) => Flag { name: name.to_owned(), value: Some(value.to_owned()) },
+        None => Flag { name: word.to_owned(), value: None },
     })
 }
 
@@ -455,18 +401,8 @@ struct StepVariables<'a>(&'a Scope);
 impl Lookup for StepVariables<'_> {
     fn value(&self, name: &str) -> Option<&str> {
         let Self(scope) = self;
-        let argument = || {
-            scope
-                .args
-                .get(name)
-                .filter(|_| scope.allows(name))
-                .map(String::as_str)
-        };
-        scope
-            .stage_env
-            .get(name)
-            .or_else(|| scope.env.get(name))
-            .or_else(argument)
+        let argument = || scope.args.get(name).filter(|_| scope.allows(name)).map(String::as_str);
+        scope.stage_env.get(name).or_else(|| scope.env.get(name)).or_else(argument)
     }
 }
 

@@ -8,10 +8,7 @@ use super::*;
 
 fn build_args(values: &[(&str, &str)], target: Option<&str>) -> BuildArgs {
     BuildArgs {
-        values: values
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect(),
+        values: values.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         target: Platform::parse(target.unwrap_or("linux/amd64")).unwrap(),
         target_is_explicit: target.is_some(),
         build: Platform::parse("linux/amd64").unwrap(),
@@ -19,12 +16,7 @@ fn build_args(values: &[(&str, &str)], target: Option<&str>) -> BuildArgs {
 }
 
 fn file(source: &str) -> Containerfile {
-    parse(
-        source.as_bytes().to_vec(),
-        Path::new("f"),
-        super::super::Dialect::Heredocs,
-    )
-    .unwrap()
+    parse(source.as_bytes().to_vec(), Path::new("f"), super::super::Dialect::Heredocs).unwrap()
 }
 
 /// The words of the last instruction of the first stage, whose base has `PATH` and `BASE`.
@@ -33,23 +25,14 @@ fn last_words(rules: Rules, args: BuildArgs, source: &str) -> Result<String, Ins
     let stages = file.stages().unwrap();
     let stage = &stages.stages[0];
     let env = ["PATH=/bin", "BASE=b"].map(str::to_owned).to_vec();
-    let base = StageBase {
-        env,
-        workdir: "/w".to_owned(),
-        ..StageBase::default()
-    };
+    let base = StageBase { env, workdir: "/w".to_owned(), ..StageBase::default() };
     let mut scope = Scope::new(rules, args, &stages.heading)?.enter_stage(base)?;
     let (last, before) = stage.body.split_last().unwrap();
     for instruction in before {
         scope.apply(instruction)?;
     }
     let Expanded { words, flags } = scope.expanded(last)?;
-    Ok(flags
-        .iter()
-        .map(Flag::word)
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join("|"))
+    Ok(flags.iter().map(Flag::word).chain(words).collect::<Vec<_>>().join("|"))
 }
 
 fn words(source: &str) -> String {
@@ -92,10 +75,7 @@ fn some_instructions_are_expanded_and_some_are_not() {
         ("FROM a\nCOPY [\"$BASE\", \"'a'\"]", "b|a"),
         ("FROM a\nRUN echo $BASE", "echo $BASE"),
         ("FROM a\nCMD [\"$BASE\"]", "$BASE"),
-        (
-            "FROM a\nHEALTHCHECK --interval=$BASE CMD $BASE",
-            "--interval=$BASE|CMD|$BASE",
-        ),
+        ("FROM a\nHEALTHCHECK --interval=$BASE CMD $BASE", "--interval=$BASE|CMD|$BASE"),
         ("FROM a\nONBUILD USER $BASE", "user|$BASE"),
         ("FROM a\nMAINTAINER $BASE", "$BASE"),
         ("FROM a\nENV P='80 90'\nEXPOSE $P \"$P\" 1", "80|90|80 90|1"),
@@ -111,10 +91,7 @@ fn flags_see_other_variables_than_words() {
     let source = "FROM a\nARG A=1\nENV E=2\nCOPY --chown=$U:$A:$E --from=$A$E$U x /y";
     assert_eq!(words(source), "--chown=user:1:2|--from=1|x|/y");
     let args = || build_args(&[("U", "user")], None);
-    assert_eq!(
-        last_words(Rules::Buildah39, args(), source).unwrap(),
-        "--chown=:1:2|--from=1|x|/y"
-    );
+    assert_eq!(last_words(Rules::Buildah39, args(), source).unwrap(), "--chown=:1:2|--from=1|x|/y");
     let mount = "FROM a\nARG A=1\nRUN --mount=type=bind,from=$A,target=/$BASE a $A";
     assert_eq!(words(mount), "--mount=type=bind,from=1,target=/b|a $A");
 }
@@ -125,50 +102,19 @@ fn platform_arguments_have_values_once_they_are_declared() {
     let declared = "ARG TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT BUILDPLATFORM BUILDARCH";
     for (rules, target, body, expected) in [
         (Rules::Buildah28, None, "", ",,,,,"),
-        (
-            Rules::Buildah28,
-            None,
-            declared,
-            "linux/amd64,linux,amd64,,linux/amd64,amd64",
-        ),
-        (
-            Rules::Buildah28,
-            Some("linux/arm/v6"),
-            declared,
-            "linux/arm/v6,linux,arm,v6,linux/amd64,amd64",
-        ),
+        (Rules::Buildah28, None, declared, "linux/amd64,linux,amd64,,linux/amd64,amd64"),
+        (Rules::Buildah28, Some("linux/arm/v6"), declared, "linux/arm/v6,linux,arm,v6,linux/amd64,amd64"),
         (Rules::Buildah28, Some("linux/arm/v6"), "", ",,,,,"),
-        (
-            Rules::Buildah28,
-            None,
-            "ARG TARGETPLATFORM=linux/arm/v6",
-            "linux/arm/v6,linux,arm,v6,,",
-        ),
+        (Rules::Buildah28, None, "ARG TARGETPLATFORM=linux/arm/v6", "linux/arm/v6,linux,arm,v6,,"),
         (Rules::Buildah28, None, "ARG TARGETARCH=x", ",,x,,,"),
-        (
-            Rules::Buildah39,
-            Some("linux/arm/v6"),
-            declared,
-            "linux/arm/v6,linux,arm,v6,linux/amd64,amd64",
-        ),
+        (Rules::Buildah39, Some("linux/arm/v6"), declared, "linux/arm/v6,linux,arm,v6,linux/amd64,amd64"),
         (Rules::Buildah39, None, "ARG TARGETARCH=x", ",,amd64,,,"),
     ] {
-        let found = last_words(
-            rules,
-            build_args(&[], target),
-            &format!("FROM a\n{body}\n{all}"),
-        );
+        let found = last_words(rules, build_args(&[], target), &format!("FROM a\n{body}\n{all}"));
         assert_eq!(found.unwrap(), expected, "{rules:?} {target:?} {body}");
     }
-    let error = last_words(
-        Rules::Buildah39,
-        build_args(&[], None),
-        "FROM a\nARG TARGETPLATFORM=x\nUSER a",
-    );
-    assert_eq!(
-        error.unwrap_err(),
-        InstructionError::Platform("TARGETPLATFORM".to_owned())
-    );
+    let error = last_words(Rules::Buildah39, build_args(&[], None), "FROM a\nARG TARGETPLATFORM=x\nUSER a");
+    assert_eq!(error.unwrap_err(), InstructionError::Platform("TARGETPLATFORM".to_owned()));
 }
 
 #[test]
@@ -181,14 +127,8 @@ fn from_sees_the_heading() {
         format!("{} {}", flags[0].word(), words.join(" "))
     };
     assert_eq!(expanded(Rules::Buildah28, None), "--platform=u h:u AS $X");
-    assert_eq!(
-        expanded(Rules::Buildah28, Some("linux/arm64")),
-        "--platform=ulinux h:u AS $X"
-    );
-    assert_eq!(
-        expanded(Rules::Buildah39, None),
-        "--platform=uhlinux h:ulinux AS h"
-    );
+    assert_eq!(expanded(Rules::Buildah28, Some("linux/arm64")), "--platform=ulinux h:u AS $X");
+    assert_eq!(expanded(Rules::Buildah39, None), "--platform=uhlinux h:ulinux AS h");
 }
 
 #[test]
@@ -198,65 +138,29 @@ fn a_stage_inherits_arguments_from_the_stage_it_is_based_on_since_1_43() {
     for (rules, expected) in [(Rules::Buildah39, ",,"), (Rules::Buildah43, "1,h,")] {
         let heading = Scope::new(rules, build_args(&[], None), &stages.heading).unwrap();
         let declarations = heading.inheritable(&stages.stages[0], &[]).unwrap();
-        let scope = heading
-            .enter_stage(StageBase {
-                declarations,
-                ..StageBase::default()
-            })
-            .unwrap();
-        assert_eq!(
-            scope.expanded(stages.stages[1].body[0]).unwrap().words,
-            [expected],
-            "{rules:?}"
-        );
+        let scope = heading.enter_stage(StageBase { declarations, ..StageBase::default() }).unwrap();
+        assert_eq!(scope.expanded(stages.stages[1].body[0]).unwrap().words, [expected], "{rules:?}");
     }
 }
 
 #[test]
 fn a_run_sees_what_is_declared_and_has_a_value() {
-    let args = build_args(
-        &[
-            ("U", "user"),
-            ("X", "1"),
-            ("HTTP_PROXY", "p"),
-            ("all_proxy", "q"),
-        ],
-        None,
-    );
+    let args = build_args(&[("U", "user"), ("X", "1"), ("HTTP_PROXY", "p"), ("all_proxy", "q")], None);
     let file = file("FROM a\nARG X\nARG N\nARG E=\n");
     let stages = file.stages().unwrap();
-    let mut scope = Scope::new(Rules::Buildah28, args, &[])
-        .unwrap()
-        .enter_stage(StageBase::default())
-        .unwrap();
-    stages.stages[0]
-        .body
-        .iter()
-        .for_each(|instruction| scope.apply(instruction).unwrap());
-    let shown: Vec<_> = scope
-        .args_in_scope()
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let mut scope =
+        Scope::new(Rules::Buildah28, args, &[]).unwrap().enter_stage(StageBase::default()).unwrap();
+    stages.stages[0].body.iter().for_each(|instruction| scope.apply(instruction).unwrap());
+    let shown: Vec<_> = scope.args_in_scope().iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(shown, ["E=", "HTTP_PROXY=p", "X=1"]);
-    assert_eq!(
-        scope
-            .declared_without_value()
-            .into_iter()
-            .collect::<Vec<_>>(),
-        ["N"]
-    );
+    assert_eq!(scope.declared_without_value().into_iter().collect::<Vec<_>>(), ["N"]);
     assert_eq!(scope.stage_env().entries(), [DEFAULT_PATH]);
 }
 
 #[test]
 fn a_workdir_is_joined_to_the_one_before() {
     for (rules, source, expected) in [
-        (
-            Rules::Buildah28,
-            "FROM a\nWORKDIR x/../y/./z/\nWORKDIR q",
-            "/w/y/z/q",
-        ),
+        (Rules::Buildah28, "FROM a\nWORKDIR x/../y/./z/\nWORKDIR q", "/w/y/z/q"),
         (Rules::Buildah28, "FROM a\nWORKDIR /x/../y/", "/x/../y/"),
         (Rules::Buildah39, "FROM a\nWORKDIR /x/../y/", "/x/../y"),
         (Rules::Buildah39, "FROM a\nWORKDIR /", "/"),
@@ -265,19 +169,10 @@ fn a_workdir_is_joined_to_the_one_before() {
     ] {
         let file = file(source);
         let stages = file.stages().unwrap();
-        let base = StageBase {
-            env: vec!["BASE=b".to_owned()],
-            workdir: "/w".to_owned(),
-            ..StageBase::default()
-        };
-        let mut scope = Scope::new(rules, build_args(&[], None), &[])
-            .unwrap()
-            .enter_stage(base)
-            .unwrap();
-        stages.stages[0]
-            .body
-            .iter()
-            .for_each(|instruction| scope.apply(instruction).unwrap());
+        let base =
+            StageBase { env: vec!["BASE=b".to_owned()], workdir: "/w".to_owned(), ..StageBase::default() };
+        let mut scope = Scope::new(rules, build_args(&[], None), &[]).unwrap().enter_stage(base).unwrap();
+        stages.stages[0].body.iter().for_each(|instruction| scope.apply(instruction).unwrap());
         assert_eq!(scope.workdir(), expected, "{source}");
     }
 }

@@ -43,11 +43,7 @@ pub struct FileStage<'a> {
 impl Containerfile {
     /// The stages, or what the engines would refuse about them.
     pub fn stages(&self) -> Result<FileStages<'_>, ParseError> {
-        let mut file = FileStages {
-            heading: Vec::new(),
-            before_from: Vec::new(),
-            stages: Vec::new(),
-        };
+        let mut file = FileStages { heading: Vec::new(), before_from: Vec::new(), stages: Vec::new() };
         for instruction in self.instructions() {
             match (&instruction.keyword, file.stages.last_mut()) {
                 (Keyword::From, _) => {
@@ -68,25 +64,15 @@ impl Containerfile {
         Ok(file)
     }
 
-    fn stage<'a>(
-        &self,
-        from: &'a Instruction,
-        position: usize,
-    ) -> Result<FileStage<'a>, ParseError> {
-        if let Some(flag) = from
-            .flags
-            .iter()
-            .find(|flag| flag.name != "platform" || flag.value.is_none())
-        {
+    fn stage<'a>(&self, from: &'a Instruction, position: usize) -> Result<FileStage<'a>, ParseError> {
+        if let Some(flag) = from.flags.iter().find(|flag| flag.name != "platform" || flag.value.is_none()) {
             let problem = format!("FROM does not have the flag `{}`", flag.word());
             return Err(self.error_in(from, problem, "FROM supports --platform=VALUE only"));
         }
         let words = words::separated(&from.rest);
         let (base, alias) = match words.as_slice() {
             [base] => (base, None),
-            [base, keyword, alias] if keyword.eq_ignore_ascii_case("as") => {
-                (base, Some(alias.clone()))
-            }
+            [base, keyword, alias] if keyword.eq_ignore_ascii_case("as") => (base, Some(alias.clone())),
             _ => {
                 let problem = "FROM requires either one argument, or three".to_owned();
                 return Err(self.error_in(from, problem, "expected FROM <base> [AS <name>]"));
@@ -104,13 +90,7 @@ impl Containerfile {
     }
 
     fn error_in(&self, instruction: &Instruction, problem: String, expected: &str) -> ParseError {
-        error_at(
-            &self.source,
-            &self.path,
-            instruction.span.start,
-            problem,
-            expected.to_owned(),
-        )
+        error_at(&self.source, &self.path, instruction.span.start, problem, expected.to_owned())
     }
 
     fn without_from(&self, file: &FileStages<'_>) -> ParseError {
@@ -142,12 +122,7 @@ mod tests {
     use super::*;
 
     fn file(source: &str) -> Containerfile {
-        parse(
-            source.as_bytes().to_vec(),
-            Path::new("f"),
-            Dialect::Heredocs,
-        )
-        .unwrap()
+        parse(source.as_bytes().to_vec(), Path::new("f"), Dialect::Heredocs).unwrap()
     }
 
     #[test]
@@ -162,35 +137,12 @@ mod tests {
             .stages
             .iter()
             .map(|stage| {
-                let FileStage {
-                    position,
-                    platform,
-                    base,
-                    alias,
-                    body,
-                    lines,
-                    ..
-                } = stage;
-                let (platform, alias) = (
-                    platform.as_deref().unwrap_or("-"),
-                    alias.as_deref().unwrap_or("-"),
-                );
-                format!(
-                    "{position} {platform} {base} {alias} {} {}..{}",
-                    body.len(),
-                    lines.0,
-                    lines.1
-                )
+                let FileStage { position, platform, base, alias, body, lines, .. } = stage;
+                let (platform, alias) = (platform.as_deref().unwrap_or("-"), alias.as_deref().unwrap_or("-"));
+                format!("{position} {platform} {base} {alias} {} {}..{}", body.len(), lines.0, lines.1)
             })
             .collect();
-        assert_eq!(
-            shown,
-            [
-                "0 $P base:$A Build 1 3..5",
-                "1 - Build - 0 8..8",
-                "2 - scratch x 1 9..12"
-            ]
-        );
+        assert_eq!(shown, ["0 $P base:$A Build 1 3..5", "1 - Build - 0 8..8", "2 - scratch x 1 9..12"]);
     }
 
     #[test]
@@ -198,14 +150,7 @@ mod tests {
         let file = file("ARG A\nENV a=1\nARG B\nFROM x\nFROM y\n");
         let found = file.stages().unwrap();
         assert_eq!((found.heading.len(), found.before_from.len()), (2, 1));
-        assert_eq!(
-            found
-                .stages
-                .iter()
-                .map(|stage| stage.position)
-                .collect::<Vec<_>>(),
-            [1, 2]
-        );
+        assert_eq!(found.stages.iter().map(|stage| stage.position).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
@@ -215,34 +160,13 @@ mod tests {
             ("# a\n", "f:1:1: the file has no stages to build"),
             ("# a\nARG x\n", "f:2:1: the file has no stages to build"),
             ("ARG x\nRUN a\nRUN b\n", "f:2:1: the file has no FROM"),
-            (
-                "FROM\n",
-                "f:1:1: FROM requires either one argument, or three",
-            ),
-            (
-                "FROM a b\n",
-                "f:1:1: FROM requires either one argument, or three",
-            ),
-            (
-                "FROM a AS\n",
-                "f:1:1: FROM requires either one argument, or three",
-            ),
-            (
-                "FROM a\nFROM a AS b c\n",
-                "f:2:1: FROM requires either one argument, or three",
-            ),
-            (
-                "FROM a on b\n",
-                "f:1:1: FROM requires either one argument, or three",
-            ),
-            (
-                "FROM --platform a\n",
-                "f:1:1: FROM does not have the flag `--platform`",
-            ),
-            (
-                "FROM --foo=1 a\n",
-                "f:1:1: FROM does not have the flag `--foo=1`",
-            ),
+            ("FROM\n", "f:1:1: FROM requires either one argument, or three"),
+            ("FROM a b\n", "f:1:1: FROM requires either one argument, or three"),
+            ("FROM a AS\n", "f:1:1: FROM requires either one argument, or three"),
+            ("FROM a\nFROM a AS b c\n", "f:2:1: FROM requires either one argument, or three"),
+            ("FROM a on b\n", "f:1:1: FROM requires either one argument, or three"),
+            ("FROM --platform a\n", "f:1:1: FROM does not have the flag `--platform`"),
+            ("FROM --foo=1 a\n", "f:1:1: FROM does not have the flag `--foo=1`"),
         ] {
             let error = file(source).stages().unwrap_err().to_string();
             assert_eq!(error.lines().next(), Some(expected), "{source:?}");

@@ -59,9 +59,7 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
 /// Where the last character starts, and whether it is white space.
 fn last_character(bytes: &[u8]) -> Option<(usize, bool)> {
     let newest = bytes.len().saturating_sub(4);
-    let from = (newest..bytes.len())
-        .rev()
-        .find(|&from| bytes[from] & 0xc0 != 0x80)?;
+    let from = (newest..bytes.len()).rev().find(|&from| bytes[from] & 0xc0 != 0x80)?;
     let character = std::str::from_utf8(&bytes[from..]).ok()?.chars().next()?;
     Some((from, is_space(character)))
 }
@@ -77,10 +75,7 @@ mod tests {
 
     #[test]
     fn wide_white_space_is_trimmed_too() {
-        assert_eq!(
-            trim("\u{a0}\u{2003}a\u{a0}b\u{85} ".as_bytes()),
-            "a\u{a0}b".as_bytes()
-        );
+        assert_eq!(trim("\u{a0}\u{2003}a\u{a0}b\u{85} ".as_bytes()), "a\u{a0}b".as_bytes());
         assert_eq!(trim(b" \xa0 "), b"\xa0");
         assert_eq!(trim(b" \t "), b"");
     }

@@ -16,10 +16,7 @@ pub(super) fn leading_flags(line: &[u8]) -> (Vec<Flag>, usize) {
     let mut flags = Vec::new();
     let mut position = 0;
     loop {
-        position += line[position..]
-            .iter()
-            .take_while(|&&byte| is_space_byte(byte))
-            .count();
+        position += line[position..].iter().take_while(|&&byte| is_space_byte(byte)).count();
         if !line[position..].starts_with(b"--") {
             return (flags, position);
         }
@@ -55,14 +52,8 @@ fn flag_word(line: &[u8], start: usize) -> (String, usize) {
 fn flag(word: &str) -> Flag {
     let word = &word[2..];
     match word.split_once('=') {
-        Some((name, value)) => Flag {
-            name: name.to_owned(),
-            value: Some(value.to_owned()),
-        },
-        None => Flag {
-            name: word.to_owned(),
-            value: None,
-        },
+        Some((name, value)) => Flag { name: name.to_owned(), value: Some(value.to_owned()) },
+        None => Flag { name: word.to_owned(), value: None },
     }
 }
 
@@ -121,10 +112,7 @@ pub(super) fn pairs(rest: &str, escape: u8) -> Result<Vec<(String, String)>, Pai
         return Ok(Vec::new());
     };
     if !first.contains('=') {
-        let end = rest
-            .bytes()
-            .position(is_separator)
-            .ok_or(PairError::NoValue)?;
+        let end = rest.bytes().position(is_separator).ok_or(PairError::NoValue)?;
         let value = rest[end..].trim_start_matches(|c: char| c.is_ascii() && is_separator(c as u8));
         return Ok(vec![(rest[..end].to_owned(), value.to_owned())]);
     }
@@ -149,9 +137,7 @@ pub(super) fn json_strings(rest: &str) -> Result<Option<Vec<String>>, NotStrings
     if !rest.starts_with('[') {
         return Ok(None);
     }
-    let first = serde_json::Deserializer::from_str(rest)
-        .into_iter::<Vec<Value>>()
-        .next();
+    let first = serde_json::Deserializer::from_str(rest).into_iter::<Vec<Value>>().next();
     let Some(Ok(values)) = first else {
         return Ok(None);
     };
@@ -169,11 +155,7 @@ mod tests {
     #[test]
     fn flags_end_at_the_first_word_that_is_none() {
         for (line, expected, rest) in [
-            (
-                "--from=a --chown=b:c x --y",
-                vec!["from=a", "chown=b:c"],
-                "x --y",
-            ),
+            ("--from=a --chown=b:c x --y", vec!["from=a", "chown=b:c"], "x --y"),
             ("--link src dst", vec!["link"], "src dst"),
             ("x --from=a", vec![], "x --from=a"),
             ("--from='a b'\"c\" d", vec!["from=a bc"], "d"),
@@ -225,10 +207,7 @@ mod tests {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         for (rest, expected) in [
             ("", Ok(vec![])),
-            (
-                "a=1 b=\"2 3\"",
-                Ok(vec![pair("a", "1"), pair("b", "\"2 3\"")]),
-            ),
+            ("a=1 b=\"2 3\"", Ok(vec![pair("a", "1"), pair("b", "\"2 3\"")])),
             ("a  1 b=2  ", Ok(vec![pair("a", "1 b=2  ")])),
             ("a=", Ok(vec![pair("a", "")])),
             ("=a", Ok(vec![pair("", "a")])),
@@ -243,8 +222,7 @@ mod tests {
 
     #[test]
     fn json_is_an_array_of_strings_and_the_rest_of_the_line_is_ignored() {
-        let strings =
-            |words: &[&str]| Ok(Some(words.iter().map(|word| word.to_string()).collect()));
+        let strings = |words: &[&str]| Ok(Some(words.iter().map(|word| word.to_string()).collect()));
         for (rest, expected) in [
             (r#"["a", "b\n\u00e9"]"#, strings(&["a", "b\né"])),
             ("[]", strings(&[])),

@@ -105,22 +105,15 @@ impl CopiedTree {
 
     /// What it takes to get from `before` to `after`.
     pub fn diff(before: &Self, after: &Self) -> TreeDiff {
-        let changes = |from: &Self,
-                       to: &Self,
-                       differs: fn(&FileFact, Option<&FileFact>) -> bool|
-         -> Vec<String> {
-            let listed = to
-                .files
-                .iter()
-                .filter(|(path, fact)| differs(fact, from.files.get(*path)));
-            listed.map(|(path, _)| path.clone()).collect()
-        };
+        let changes =
+            |from: &Self, to: &Self, differs: fn(&FileFact, Option<&FileFact>) -> bool| -> Vec<String> {
+                let listed = to.files.iter().filter(|(path, fact)| differs(fact, from.files.get(*path)));
+                listed.map(|(path, _)| path.clone()).collect()
+            };
         TreeDiff {
             added: changes(before, after, |_, before| before.is_none()),
             removed: changes(after, before, |_, after| after.is_none()),
-            changed: changes(before, after, |after, before| {
-                before.is_some_and(|before| before != after)
-            }),
+            changed: changes(before, after, |after, before| before.is_some_and(|before| before != after)),
         }
     }
 }
@@ -129,11 +122,7 @@ impl FileFact {
     /// Appends the fact so that no two facts make the same bytes.
     fn write(&self, line: &mut Vec<u8>) {
         match self {
-            FileFact::File {
-                mode,
-                digest,
-                xattrs,
-            } => {
+            FileFact::File { mode, digest, xattrs } => {
                 number(line, b'f', *mode);
                 line.extend(digest.as_bytes());
                 attributes(line, xattrs);
@@ -148,12 +137,7 @@ impl FileFact {
             }
             FileFact::Fifo { mode } => number(line, b'p', *mode),
             FileFact::Socket { mode } => number(line, b's', *mode),
-            FileFact::Device {
-                mode,
-                block,
-                major,
-                minor,
-            } => {
+            FileFact::Device { mode, block, major, minor } => {
                 number(line, if *block { b'b' } else { b'c' }, *mode);
                 line.extend(major.to_le_bytes());
                 line.extend(minor.to_le_bytes());
@@ -209,14 +193,8 @@ impl TreeDiff {
 /// `src/main.rs modified, src/lib.rs added and 12 more`.
 impl fmt::Display for TreeDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = [
-            (&self.changed, "modified"),
-            (&self.added, "added"),
-            (&self.removed, "removed"),
-        ];
-        let all = kinds
-            .iter()
-            .flat_map(|(paths, verb)| paths.iter().map(move |path| (path, verb)));
+        let kinds = [(&self.changed, "modified"), (&self.added, "added"), (&self.removed, "removed")];
+        let all = kinds.iter().flat_map(|(paths, verb)| paths.iter().map(move |path| (path, verb)));
         for (index, (path, verb)) in all.take(Self::SHOWN).enumerate() {
             write!(f, "{}{path} {verb}", if index == 0 { "" } else { ", " })?;
         }
@@ -233,20 +211,11 @@ mod tests {
     use super::*;
 
     fn file(content: &str, mode: u32) -> FileFact {
-        FileFact::File {
-            mode,
-            digest: Digest::of(content.as_bytes()),
-            xattrs: BTreeMap::new(),
-        }
+        FileFact::File { mode, digest: Digest::of(content.as_bytes()), xattrs: BTreeMap::new() }
     }
 
     fn tree(files: &[(&str, FileFact)]) -> CopiedTree {
-        CopiedTree {
-            files: files
-                .iter()
-                .map(|(path, fact)| (path.to_string(), fact.clone()))
-                .collect(),
-        }
+        CopiedTree { files: files.iter().map(|(path, fact)| (path.to_string(), fact.clone())).collect() }
     }
 
     #[test]
@@ -263,34 +232,12 @@ mod tests {
             tree(&[("a", file("2", 0o644))]),
             tree(&[("a", file("1", 0o755))]),
             tree(&[("a", with_xattr)]),
-            tree(&[(
-                "a",
-                FileFact::Dir {
-                    mode: 0o644,
-                    xattrs: BTreeMap::new(),
-                },
-            )]),
+            tree(&[("a", FileFact::Dir { mode: 0o644, xattrs: BTreeMap::new() })]),
             tree(&[("a", FileFact::Symlink { target: "b".into() })]),
             tree(&[("a", FileFact::Symlink { target: "c".into() })]),
             tree(&[("a", FileFact::Fifo { mode: 0o644 })]),
-            tree(&[(
-                "a",
-                FileFact::Device {
-                    mode: 0o644,
-                    block: false,
-                    major: 1,
-                    minor: 3,
-                },
-            )]),
-            tree(&[(
-                "a",
-                FileFact::Device {
-                    mode: 0o644,
-                    block: true,
-                    major: 1,
-                    minor: 3,
-                },
-            )]),
+            tree(&[("a", FileFact::Device { mode: 0o644, block: false, major: 1, minor: 3 })]),
+            tree(&[("a", FileFact::Device { mode: 0o644, block: true, major: 1, minor: 3 })]),
             tree(&[("a", file("1", 0o644)), ("b", file("1", 0o644))]),
         ];
         let digests: std::collections::BTreeSet<_> = trees.iter().map(CopiedTree::digest).collect();
@@ -299,39 +246,19 @@ mod tests {
 
     #[test]
     fn a_tree_survives_json() {
-        let tree = tree(&[
-            ("a", file("1", 0o644)),
-            ("l", FileFact::Symlink { target: "a".into() }),
-        ]);
+        let tree = tree(&[("a", file("1", 0o644)), ("l", FileFact::Symlink { target: "a".into() })]);
         let json = serde_json::to_string(&tree).unwrap();
-        assert!(
-            json.contains(r#""l":{"type":"symlink","target":"a"}"#),
-            "{json}"
-        );
+        assert!(json.contains(r#""l":{"type":"symlink","target":"a"}"#), "{json}");
         assert_eq!(serde_json::from_str::<CopiedTree>(&json).unwrap(), tree);
     }
 
     #[test]
     fn a_difference_names_the_first_files_and_counts_the_rest() {
-        let before = tree(&[
-            ("a", file("1", 0o644)),
-            ("b", file("1", 0o644)),
-            ("c", file("1", 0o644)),
-        ]);
-        let after = tree(&[
-            ("a", file("2", 0o644)),
-            ("b", file("1", 0o755)),
-            ("d", file("1", 0o644)),
-        ]);
+        let before = tree(&[("a", file("1", 0o644)), ("b", file("1", 0o644)), ("c", file("1", 0o644))]);
+        let after = tree(&[("a", file("2", 0o644)), ("b", file("1", 0o755)), ("d", file("1", 0o644))]);
         let diff = CopiedTree::diff(&before, &after);
-        assert_eq!(
-            diff.to_string(),
-            "a modified, b modified, d added and 1 more"
-        );
-        assert_eq!(
-            CopiedTree::diff(&after, &after).to_string(),
-            "no files changed"
-        );
+        assert_eq!(diff.to_string(), "a modified, b modified, d added and 1 more");
+        assert_eq!(CopiedTree::diff(&after, &after).to_string(), "no files changed");
         let one = CopiedTree::diff(&tree(&[]), &tree(&[("x", file("", 0))]));
         assert_eq!(one.to_string(), "x added");
     }

@@ -48,10 +48,7 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn find(&self, name: &[u8]) -> Option<&Entry> {
-        let index = self
-            .entries
-            .binary_search_by(|entry| (*entry.name).cmp(name))
-            .ok()?;
+        let index = self.entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok()?;
         Some(&self.entries[index])
     }
 }
@@ -72,13 +69,9 @@ impl ContextFs {
         let failed = |source: io::Error| ContextError::io("opening context", root, source);
         let root = std::path::absolute(root).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(CWD, &root, flags, Mode::empty())
-            .map_err(|errno| failed(errno.into()))?;
-        Ok(Self {
-            root,
-            fd,
-            listings: Mutex::default(),
-        })
+        let fd =
+            rustix::fs::openat(CWD, &root, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        Ok(Self { root, fd, listings: Mutex::default() })
     }
 
     /// The context folder, absolute, links in it as they are.
@@ -99,35 +92,20 @@ impl ContextFs {
     }
 
     /// The listing of a real directory, and the open directory when this call has read it.
-    pub(super) fn list(
-        &self,
-        path: &[u8],
-    ) -> Result<(Arc<Listing>, Option<OwnedFd>), ContextError> {
-        let known = self
-            .listings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(path)
-            .cloned();
+    pub(super) fn list(&self, path: &[u8]) -> Result<(Arc<Listing>, Option<OwnedFd>), ContextError> {
+        let known = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         if let Some(listing) = known {
             return Ok((listing, None));
         }
-        let (listing, fd) = self
-            .read_dir(path)
-            .map_err(|errno| self.failed("reading directory", path, errno))?;
+        let (listing, fd) =
+            self.read_dir(path).map_err(|errno| self.failed("reading directory", path, errno))?;
         let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
-        let listing = listings
-            .entry(path.to_owned())
-            .or_insert_with(|| Arc::new(listing));
+        let listing = listings.entry(path.to_owned()).or_insert_with(|| Arc::new(listing));
         Ok((Arc::clone(listing), Some(fd)))
     }
 
     fn read_dir(&self, path: &[u8]) -> rustix::io::Result<(Listing, OwnedFd)> {
-        let name = if path.is_empty() {
-            b".".as_slice()
-        } else {
-            path
-        };
+        let name = if path.is_empty() { b".".as_slice() } else { path };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&fd)?;
@@ -153,21 +131,10 @@ impl ContextFs {
                     Err(errno) => return Err(errno),
                 },
             };
-            entries.push(Entry {
-                name: name.into(),
-                kind,
-                fact: OnceLock::new(),
-            });
+            entries.push(Entry { name: name.into(), kind, fact: OnceLock::new() });
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok((
-            Listing {
-                mode: stat.st_mode & 0o7777,
-                xattrs,
-                entries,
-            },
-            fd,
-        ))
+        Ok((Listing { mode: stat.st_mode & 0o7777, xattrs, entries }, fd))
     }
 
     /// What stands at a real path, `None` when there is nothing.
@@ -182,9 +149,7 @@ impl ContextFs {
 
     pub(super) fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, ContextError> {
         let target = rustix::fs::readlinkat(&self.fd, path, Vec::new());
-        target
-            .map(|target| target.into_bytes())
-            .map_err(|errno| self.failed("reading link", path, errno))
+        target.map(|target| target.into_bytes()).map_err(|errno| self.failed("reading link", path, errno))
     }
 
     /// The real path that `path` leads to when the context is the root of all: links are followed, the last one
@@ -240,9 +205,7 @@ impl ContextFs {
 }
 
 fn components(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    path.split(|&byte| byte == b'/')
-        .filter(|name| !name.is_empty() && *name != b".")
-        .map(<[u8]>::to_vec)
+    path.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".").map(<[u8]>::to_vec)
 }
 
 fn kind(file_type: rustix::fs::FileType) -> Option<Kind> {
@@ -271,20 +234,14 @@ mod tests {
         let root = dir.path();
         fs::create_dir_all(root.join("a/b")).unwrap();
         fs::write(root.join("a/b/f"), "").unwrap();
-        for (target, link) in [
-            ("a", "la"),
-            ("/a/b", "abs"),
-            ("../../../a", "a/up"),
-            ("loop", "loop"),
-            ("nowhere", "dangling"),
-        ] {
+        for (target, link) in
+            [("a", "la"), ("/a/b", "abs"), ("../../../a", "a/up"), ("loop", "loop"), ("nowhere", "dangling")]
+        {
             symlink(target, root.join(link)).unwrap();
         }
         let context = ContextFs::open(root).unwrap();
         let resolve = |path: &str| {
-            context
-                .resolve(path.as_bytes())
-                .map(|real| real.map(|real| String::from_utf8(real).unwrap()))
+            context.resolve(path.as_bytes()).map(|real| real.map(|real| String::from_utf8(real).unwrap()))
         };
         for (path, real) in [
             ("", Some("")),
@@ -299,9 +256,6 @@ mod tests {
         ] {
             assert_eq!(resolve(path).unwrap().as_deref(), real, "{path}");
         }
-        assert_eq!(
-            resolve("loop").unwrap_err().to_string(),
-            "link \"loop\" is a loop"
-        );
+        assert_eq!(resolve("loop").unwrap_err().to_string(), "link \"loop\" is a loop");
     }
 }

@@ -18,10 +18,7 @@ enum Token {
     /// That character.
     Literal(char),
     /// `[a-z]`, `[^a-z]`.
-    Class {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
+    Class { negated: bool, ranges: Vec<(char, char)> },
 }
 
 /// The pattern is malformed: an open bracket, an empty range, a backslash at the end.
@@ -88,10 +85,7 @@ impl Token {
             Token::Any => true,
             Token::Literal(literal) => *literal == character,
             Token::Class { negated, ranges } => {
-                ranges
-                    .iter()
-                    .any(|(low, high)| (*low..=*high).contains(&character))
-                    != *negated
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&character)) != *negated
             }
         }
     }
@@ -106,11 +100,7 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Token, B
             return Ok(Token::Class { negated, ranges });
         }
         let low = class_member(rest)?;
-        let high = if rest.next_if_eq(&'-').is_some() {
-            class_member(rest)?
-        } else {
-            low
-        };
+        let high = if rest.next_if_eq(&'-').is_some() { class_member(rest)? } else { low };
         ranges.push((low, high));
     }
 }
@@ -153,19 +143,13 @@ mod tests {
             ("a", "ab", false),
             ("", "", true),
         ] {
-            assert_eq!(
-                Glob::new(pattern).unwrap().matches(name),
-                expected,
-                "{pattern} against {name}"
-            );
+            assert_eq!(Glob::new(pattern).unwrap().matches(name), expected, "{pattern} against {name}");
         }
     }
 
     #[test]
     fn malformed_patterns_are_found() {
-        for pattern in [
-            "[", "a[", "[]", "[]a]", "[-a]", "[a-]", "[a", "\\", "a\\", "[a\\", "x[^", "[^]",
-        ] {
+        for pattern in ["[", "a[", "[]", "[]a]", "[-a]", "[a-]", "[a", "\\", "a\\", "[a\\", "x[^", "[^]"] {
             assert_eq!(Glob::new(pattern).err(), Some(BadGlob), "{pattern}");
         }
     }

@@ -62,12 +62,9 @@ impl IgnoreRules {
     }
 
     fn read(file: &Path, shown: &Path) -> Result<Self, ContextError> {
-        let bytes = fs::read(file)
-            .map_err(|source| ContextError::io("reading ignore file", shown, source))?;
-        Ok(Self {
-            path: Some(shown.to_owned()),
-            ..Self::parse(&bytes)
-        })
+        let bytes =
+            fs::read(file).map_err(|source| ContextError::io("reading ignore file", shown, source))?;
+        Ok(Self { path: Some(shown.to_owned()), ..Self::parse(&bytes) })
     }
 
     /// The rules that these bytes of an ignore file make.
@@ -75,29 +72,16 @@ impl IgnoreRules {
     /// `#` is a comment in the first column only; slashes around a line are dropped, then blanks.
     pub fn parse(bytes: &[u8]) -> Self {
         let text = super::names::lossy(bytes);
-        let lines = text
-            .split('\n')
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| line.trim_matches('/'));
-        Self {
-            digest: Some(Digest::of(bytes)),
-            ..Self::compile(Vec::new(), None, lines)
-        }
+        let lines = text.split('\n').filter(|line| !line.starts_with('#')).map(|line| line.trim_matches('/'));
+        Self { digest: Some(Digest::of(bytes)), ..Self::compile(Vec::new(), None, lines) }
     }
 
     /// These rules and, behind them, the values of `--exclude`, which are patterns as they stand (no comments, and
     /// a leading slash is kept: buildah 1.43 leaves out nothing for `--exclude=/a`).
     pub fn with_excludes<S: AsRef<str>>(&self, excludes: &[S]) -> Self {
-        let compiled = Self::compile(
-            self.patterns.clone(),
-            self.malformed.clone(),
-            excludes.iter().map(AsRef::as_ref),
-        );
-        Self {
-            path: self.path.clone(),
-            digest: self.digest,
-            ..compiled
-        }
+        let compiled =
+            Self::compile(self.patterns.clone(), self.malformed.clone(), excludes.iter().map(AsRef::as_ref));
+        Self { path: self.path.clone(), digest: self.digest, ..compiled }
     }
 
     fn compile<'a>(
@@ -111,20 +95,11 @@ impl IgnoreRules {
                 Err(complaint) => malformed = malformed.or(Some((line.to_owned(), complaint))),
             }
         }
-        let set =
-            RegexSet::new(patterns.iter().map(|pattern| &pattern.regex)).unwrap_or_else(|_| {
-                malformed = malformed
-                    .take()
-                    .or(Some(("".to_owned(), "the patterns are too large together")));
-                RegexSet::empty()
-            });
-        Self {
-            path: None,
-            digest: None,
-            patterns,
-            set,
-            malformed,
-        }
+        let set = RegexSet::new(patterns.iter().map(|pattern| &pattern.regex)).unwrap_or_else(|_| {
+            malformed = malformed.take().or(Some(("".to_owned(), "the patterns are too large together")));
+            RegexSet::empty()
+        });
+        Self { path: None, digest: None, patterns, set, malformed }
     }
 
     /// The ignore file that was read, if any.
@@ -167,34 +142,24 @@ impl IgnoreRules {
     ///
     /// Only lines that begin with the directory's path in plain text count: with `*` and `!*/b` nothing is copied.
     pub fn searched_anyway(&self, directory: &str) -> bool {
-        self.negated()
-            .any(|text| text.trim_matches('/').starts_with(directory))
+        self.negated().any(|text| text.trim_matches('/').starts_with(directory))
     }
 
     /// The same question for a directory that is itself a source of the COPY, which asks for the slash behind it.
     pub(super) fn copied_anyway(&self, source: &str) -> bool {
         self.negated().any(|text| {
-            text.trim_start_matches('/')
-                .strip_prefix(source)
-                .is_some_and(|below| below.starts_with('/'))
+            text.trim_start_matches('/').strip_prefix(source).is_some_and(|below| below.starts_with('/'))
         })
     }
 
     fn negated(&self) -> impl Iterator<Item = &str> {
-        self.patterns
-            .iter()
-            .filter(|pattern| pattern.negated)
-            .map(|pattern| pattern.text.as_str())
+        self.patterns.iter().filter(|pattern| pattern.negated).map(|pattern| pattern.text.as_str())
     }
 }
 
 impl ContextError {
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        ContextError::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
+        ContextError::Io { doing, path: path.to_owned(), source }
     }
 }
 
@@ -206,21 +171,14 @@ mod tests {
     fn left_out(file: &str, paths: &[&str]) -> Vec<String> {
         let rules = IgnoreRules::parse(file.as_bytes());
         rules.check().unwrap();
-        paths
-            .iter()
-            .filter(|path| rules.excluded(path))
-            .map(|path| path.to_string())
-            .collect()
+        paths.iter().filter(|path| rules.excluded(path)).map(|path| path.to_string()).collect()
     }
 
     #[test]
     fn the_last_match_wins() {
         assert_eq!(left_out("*\n!a\n", &["a", "a/b", "b"]), ["b"]);
         assert_eq!(left_out("!a\n*\n", &["a", "b"]), ["a", "b"]);
-        assert_eq!(
-            left_out("*.md\n!README.md\nREADME*", &["README.md", "x.md", "x"]),
-            ["README.md", "x.md"]
-        );
+        assert_eq!(left_out("*.md\n!README.md\nREADME*", &["README.md", "x.md", "x"]), ["README.md", "x.md"]);
     }
 
     #[test]
@@ -236,13 +194,9 @@ mod tests {
     #[test]
     fn an_excluded_directory_is_searched_only_for_plain_prefixes() {
         let rules = IgnoreRules::parse(b"*\n!src/lib/*.rs\n!*/b\n");
-        for (directory, searched) in [
-            ("src", true),
-            ("src/lib", true),
-            ("sr", true),
-            ("b", false),
-            ("a", false),
-        ] {
+        for (directory, searched) in
+            [("src", true), ("src/lib", true), ("sr", true), ("b", false), ("a", false)]
+        {
             assert_eq!(rules.searched_anyway(directory), searched, "{directory}");
         }
         assert!(rules.copied_anyway("src") && !rules.copied_anyway("sr"));
@@ -251,19 +205,14 @@ mod tests {
     #[test]
     fn a_malformed_line_is_reported_when_asked() {
         let rules = IgnoreRules::parse(b"ok\n[\n");
-        assert_eq!(
-            rules.check().unwrap_err().to_string(),
-            "ignore pattern \"[\": syntax error in pattern"
-        );
+        assert_eq!(rules.check().unwrap_err().to_string(), "ignore pattern \"[\": syntax error in pattern");
     }
 
     #[test]
     fn excludes_stand_behind_the_file() {
         let rules = IgnoreRules::parse(b"*.md").with_excludes(&["!a.md", "/b", "#c"]);
-        let left_out: Vec<_> = ["a.md", "b.md", "b", "#c"]
-            .into_iter()
-            .filter(|path| rules.excluded(path))
-            .collect();
+        let left_out: Vec<_> =
+            ["a.md", "b.md", "b", "#c"].into_iter().filter(|path| rules.excluded(path)).collect();
         assert_eq!(left_out, ["b.md", "#c"]);
     }
 
@@ -272,31 +221,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let find = |containerfile: Option<&Path>, explicit: Option<&Path>| {
             let rules = IgnoreRules::find(dir.path(), containerfile, explicit).unwrap();
-            rules.path().map(|path| {
-                path.strip_prefix(dir.path())
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned()
-            })
+            rules.path().map(|path| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned())
         };
         let cf = Some(Path::new("Cf"));
         assert_eq!(find(cf, None), None);
-        for name in [
-            ".dockerignore",
-            ".containerignore",
-            "Cf.containerignore",
-            "Cf.dockerignore",
-        ] {
+        for name in [".dockerignore", ".containerignore", "Cf.containerignore", "Cf.dockerignore"] {
             fs::write(dir.path().join(name), "a").unwrap();
             assert_eq!(find(cf, None).as_deref(), Some(name));
         }
         assert_eq!(find(None, None).as_deref(), Some(".containerignore"));
         let explicit = dir.path().join("own");
-        assert!(
-            IgnoreRules::find(dir.path(), cf, Some(&explicit)).is_err(),
-            "a named file has to exist"
-        );
+        assert!(IgnoreRules::find(dir.path(), cf, Some(&explicit)).is_err(), "a named file has to exist");
         fs::write(&explicit, "b").unwrap();
         assert_eq!(find(cf, Some(&explicit)).as_deref(), Some("own"));
     }
@@ -308,17 +243,9 @@ mod tests {
         fs::create_dir(&context).unwrap();
         fs::write(dir.path().join("rules"), "outside").unwrap();
         std::os::unix::fs::symlink("../rules", context.join(".containerignore")).unwrap();
-        assert!(
-            !IgnoreRules::find(&context, None, None)
-                .unwrap()
-                .excluded("outside")
-        );
+        assert!(!IgnoreRules::find(&context, None, None).unwrap().excluded("outside"));
         fs::write(context.join("rules"), "inside").unwrap();
-        assert!(
-            IgnoreRules::find(&context, None, None)
-                .unwrap()
-                .excluded("inside")
-        );
+        assert!(IgnoreRules::find(&context, None, None).unwrap().excluded("inside"));
     }
 
     proptest! {

@@ -64,12 +64,7 @@ impl FileIndex {
         let name = Digest::of(root.as_os_str().as_bytes()).to_hex();
         let file = dir.join(format!("{}.index", &name[..32]));
         let known = read(&file).unwrap_or_default();
-        Self {
-            file,
-            known,
-            fresh: Mutex::default(),
-            margin_ns: MARGIN_NS,
-        }
+        Self { file, known, fresh: Mutex::default(), margin_ns: MARGIN_NS }
     }
 
     /// How many files are remembered.
@@ -93,10 +88,7 @@ impl FileIndex {
             let record = self.known.record(place);
             match seen.load(Ordering::Relaxed) {
                 true => Record { age: 0, ..record },
-                false => Record {
-                    age: record.age.saturating_add(1),
-                    ..record
-                },
+                false => Record { age: record.age.saturating_add(1), ..record },
             }
         });
         let mut records: Vec<Record> = known
@@ -133,16 +125,8 @@ impl FileIndex {
         if identity.ctime_ns > read_began_ns.saturating_sub(self.margin_ns) {
             return;
         }
-        let record = Record {
-            path,
-            identity,
-            remembered,
-            age: 0,
-        };
-        self.fresh
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(record);
+        let record = Record { path, identity, remembered, age: 0 };
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }
 
     /// The same index that trusts files however young they are: for tests that cannot wait.
@@ -155,9 +139,7 @@ impl FileIndex {
 
 /// The clock that file timestamps are compared with.
 pub(super) fn now_ns() -> i64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
@@ -214,32 +196,18 @@ fn write(file: &Path, records: &[Record]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const IDENTITY: Identity = Identity {
-        device: 1,
-        inode: 2,
-        size: 3,
-        mtime_ns: -4,
-        ctime_ns: 5_000_000_000,
-        mode: 0o100_644,
-    };
+    const IDENTITY: Identity =
+        Identity { device: 1, inode: 2, size: 3, mtime_ns: -4, ctime_ns: 5_000_000_000, mode: 0o100_644 };
 
     fn remembered(content: &str) -> Remembered {
-        Remembered {
-            digest: Digest::of(content.as_bytes()),
-            has_xattrs: false,
-        }
+        Remembered { digest: Digest::of(content.as_bytes()), has_xattrs: false }
     }
 
     /// An index file in `dir` that remembers `paths`.
     fn saved(dir: &Path, paths: &[&str]) {
         let index = FileIndex::open(dir, dir);
         paths.iter().for_each(|path| {
-            index.record(
-                PathHash::of(path.as_bytes()),
-                IDENTITY,
-                remembered(path),
-                now_ns(),
-            )
+            index.record(PathHash::of(path.as_bytes()), IDENTITY, remembered(path), now_ns())
         });
         assert!(index.save().unwrap());
     }
@@ -250,10 +218,7 @@ mod tests {
         saved(dir.path(), &["a", "b"]);
         let index = FileIndex::open(dir.path(), dir.path());
         assert_eq!(
-            (
-                index.get(PathHash::of(b"a"), &IDENTITY),
-                index.get(PathHash::of(b"b"), &IDENTITY)
-            ),
+            (index.get(PathHash::of(b"a"), &IDENTITY), index.get(PathHash::of(b"b"), &IDENTITY)),
             (Some(remembered("a")), Some(remembered("b")))
         );
         assert_eq!(index.get(PathHash::of(b"c"), &IDENTITY), None);
@@ -266,30 +231,12 @@ mod tests {
         saved(dir.path(), &["a"]);
         let index = FileIndex::open(dir.path(), dir.path());
         for other in [
-            Identity {
-                device: 9,
-                ..IDENTITY
-            },
-            Identity {
-                inode: 9,
-                ..IDENTITY
-            },
-            Identity {
-                size: 9,
-                ..IDENTITY
-            },
-            Identity {
-                mtime_ns: 9,
-                ..IDENTITY
-            },
-            Identity {
-                ctime_ns: 9,
-                ..IDENTITY
-            },
-            Identity {
-                mode: 9,
-                ..IDENTITY
-            },
+            Identity { device: 9, ..IDENTITY },
+            Identity { inode: 9, ..IDENTITY },
+            Identity { size: 9, ..IDENTITY },
+            Identity { mtime_ns: 9, ..IDENTITY },
+            Identity { ctime_ns: 9, ..IDENTITY },
+            Identity { mode: 9, ..IDENTITY },
         ] {
             assert_eq!(index.get(PathHash::of(b"a"), &other), None, "{other:?}");
         }
@@ -316,17 +263,11 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             fs::write(&file, damaged).unwrap();
-            assert!(
-                FileIndex::open(dir.path(), dir.path()).is_empty(),
-                "byte {at}"
-            );
+            assert!(FileIndex::open(dir.path(), dir.path()).is_empty(), "byte {at}");
         }
         for length in [0, 1, HEADER, whole.len() - 1] {
             fs::write(&file, &whole[..length]).unwrap();
-            assert!(
-                FileIndex::open(dir.path(), dir.path()).is_empty(),
-                "length {length}"
-            );
+            assert!(FileIndex::open(dir.path(), dir.path()).is_empty(), "length {length}");
         }
         fs::write(&file, whole).unwrap();
         assert_eq!(FileIndex::open(dir.path(), dir.path()).len(), 3);
@@ -339,12 +280,7 @@ mod tests {
         for run in 0..=MAX_AGE {
             let index = FileIndex::open(dir.path(), dir.path());
             assert!(index.get(PathHash::of(b"kept"), &IDENTITY).is_some());
-            index.record(
-                PathHash::of(format!("new {run}").as_bytes()),
-                IDENTITY,
-                remembered("x"),
-                now_ns(),
-            );
+            index.record(PathHash::of(format!("new {run}").as_bytes()), IDENTITY, remembered("x"), now_ns());
             assert!(index.save().unwrap());
         }
         let index = FileIndex::open(dir.path(), dir.path());
@@ -357,17 +293,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         saved(dir.path(), &["a"]);
         let index = FileIndex::open(dir.path(), dir.path());
-        let newer = Identity {
-            ctime_ns: 6_000_000_000,
-            ..IDENTITY
-        };
+        let newer = Identity { ctime_ns: 6_000_000_000, ..IDENTITY };
         index.record(PathHash::of(b"a"), newer, remembered("new"), now_ns());
         index.save().unwrap();
         let index = FileIndex::open(dir.path(), dir.path());
-        assert_eq!(
-            (index.len(), index.get(PathHash::of(b"a"), &newer)),
-            (1, Some(remembered("new")))
-        );
+        assert_eq!((index.len(), index.get(PathHash::of(b"a"), &newer)), (1, Some(remembered("new"))));
     }
 
     #[test]
@@ -391,10 +321,6 @@ mod tests {
             }
         });
         assert!(!FileIndex::open(dir.path(), dir.path()).is_empty());
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "no temporary files stay behind"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary files stay behind");
     }
 }

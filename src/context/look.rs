@@ -45,19 +45,13 @@ impl<'a> Place<'a> {
     }
 
     fn hash(&self, name: &[u8]) -> PathHash {
-        self.hash
-            .map_or_else(|| PathHash::of(name), |dir| dir.child(name))
+        self.hash.map_or_else(|| PathHash::of(name), |dir| dir.child(name))
     }
 }
 
 impl Looker {
     pub(super) fn new(index: Option<FileIndex>, ignore_file_mode: bool) -> Self {
-        Self {
-            index,
-            ignore_file_mode,
-            changed: Mutex::default(),
-            files_read: AtomicUsize::new(0),
-        }
+        Self { index, ignore_file_mode, changed: Mutex::default(), files_read: AtomicUsize::new(0) }
     }
 
     pub(super) fn index(&self) -> Option<&FileIndex> {
@@ -66,11 +60,7 @@ impl Looker {
 
     /// Files that changed or vanished while they were read, sorted.
     pub(super) fn changed(&self) -> Vec<String> {
-        let mut changed = self
-            .changed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         changed.sort_unstable();
         changed.dedup();
         changed
@@ -91,10 +81,7 @@ impl Looker {
 
     /// The fact of a directory that was read.
     pub(super) fn directory(&self, listing: &Listing) -> FileFact {
-        FileFact::Dir {
-            mode: self.mode(listing.mode, true),
-            xattrs: listing.xattrs.clone(),
-        }
+        FileFact::Dir { mode: self.mode(listing.mode, true), xattrs: listing.xattrs.clone() }
     }
 
     /// The fact of one entry that is no directory; `None` when it vanished meanwhile.
@@ -141,11 +128,10 @@ impl Looker {
             }
         };
         if entry.kind == Kind::Symlink {
-            let target =
-                rustix::fs::readlinkat(dir, name, Vec::new()).map_err(|errno| match errno {
-                    Errno::INVAL => Errno::NOENT, // another thing stands there by now
-                    errno => errno,
-                })?;
+            let target = rustix::fs::readlinkat(dir, name, Vec::new()).map_err(|errno| match errno {
+                Errno::INVAL => Errno::NOENT, // another thing stands there by now
+                errno => errno,
+            })?;
             let target = escape(target.as_bytes()).into_owned();
             return Ok((FileFact::Symlink { target }, false));
         }
@@ -181,11 +167,7 @@ impl Looker {
         let known = index.and_then(|index| index.get(hash, &Identity::of(stat)));
         let mode = self.mode(stat.st_mode, false);
         let unread = |digest, xattrs| {
-            let fact = FileFact::File {
-                mode,
-                digest,
-                xattrs,
-            };
+            let fact = FileFact::File { mode, digest, xattrs };
             Ok((fact, false))
         };
         if let Some(known) = known
@@ -194,8 +176,7 @@ impl Looker {
             return unread(known.digest, BTreeMap::new());
         }
         // Nothing blocks here: a pipe that takes the file's place is not waited for.
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(dir, name, flags, Mode::empty())?;
         match known {
             Some(known) => unread(known.digest, xattrs(&file)?),
@@ -224,19 +205,12 @@ impl Looker {
             let has_xattrs = !xattrs.is_empty();
             index.record(hash, identity, Remembered { digest, has_xattrs }, began_ns);
         }
-        let fact = FileFact::File {
-            mode: self.mode(before.st_mode, false),
-            digest,
-            xattrs,
-        };
+        let fact = FileFact::File { mode: self.mode(before.st_mode, false), digest, xattrs };
         Ok((fact, changed))
     }
 
     pub(super) fn note_change(&self, path: &[u8]) {
-        self.changed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(escape(path).into_owned());
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(escape(path).into_owned());
     }
 }
 

@@ -91,8 +91,5 @@ pub enum ContextError {
 }
 
 fn using(ignore_file: &Option<PathBuf>) -> String {
-    ignore_file
-        .as_ref()
-        .map(|path| format!(" by {}", path.display()))
-        .unwrap_or_default()
+    ignore_file.as_ref().map(|path| format!(" by {}", path.display())).unwrap_or_default()
 }

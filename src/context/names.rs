@@ -36,11 +36,7 @@ pub(super) fn clean_below_root(path: &[u8]) -> Vec<u8> {
 
 /// `dir` and `name` with a slash between them; an empty `dir` is the root.
 pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
-    if dir.is_empty() {
-        name.to_vec()
-    } else {
-        [dir, b"/", name].concat()
-    }
+    if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() }
 }
 
 /// The directory part and the last component; the directory of a single component is `""`.
@@ -76,10 +72,7 @@ pub(super) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
             bytes
                 .utf8_chunks()
                 .flat_map(|chunk| {
-                    chunk
-                        .valid()
-                        .chars()
-                        .chain(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER))
+                    chunk.valid().chars().chain(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER))
                 })
                 .collect(),
         ),
@@ -107,28 +100,14 @@ mod tests {
             ("//a", "/a"),
             ("!./foo", "!./foo"),
         ] {
-            assert_eq!(
-                String::from_utf8(clean(path.as_bytes())).unwrap(),
-                expected,
-                "{path}"
-            );
+            assert_eq!(String::from_utf8(clean(path.as_bytes())).unwrap(), expected, "{path}");
         }
     }
 
     #[test]
     fn nothing_leads_out_of_the_root() {
-        for (path, expected) in [
-            ("../../a", "a"),
-            ("/", ""),
-            (".", ""),
-            ("a/../..", ""),
-            ("/a/b", "a/b"),
-        ] {
-            assert_eq!(
-                String::from_utf8(clean_below_root(path.as_bytes())).unwrap(),
-                expected,
-                "{path}"
-            );
+        for (path, expected) in [("../../a", "a"), ("/", ""), (".", ""), ("a/../..", ""), ("/a/b", "a/b")] {
+            assert_eq!(String::from_utf8(clean_below_root(path.as_bytes())).unwrap(), expected, "{path}");
         }
     }
 

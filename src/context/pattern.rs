@@ -58,11 +58,7 @@ impl Pattern {
         } else {
             NEVER.to_owned()
         };
-        Ok(Some(Self {
-            negated,
-            text,
-            regex,
-        }))
+        Ok(Some(Self { negated, text, regex }))
     }
 }
 
@@ -73,21 +69,13 @@ fn clean_text(text: &str) -> String {
 /// The translation of containers/storage, up to and including the `(/.*)?$` that takes in everything below.
 fn go_regex(pattern: &str) -> Result<String, Complaint> {
     // Its scanner drops a byte order mark, so the first line of such a file works.
-    let mut rest = pattern
-        .strip_prefix('\u{feff}')
-        .unwrap_or(pattern)
-        .chars()
-        .peekable();
+    let mut rest = pattern.strip_prefix('\u{feff}').unwrap_or(pattern).chars().peekable();
     let mut regex = String::from("^");
     while let Some(character) = rest.next() {
         match character {
             '*' if rest.next_if_eq(&'*').is_some() => {
                 rest.next_if_eq(&'/');
-                regex.push_str(if rest.peek().is_none() {
-                    ".*"
-                } else {
-                    "(.*/)?"
-                });
+                regex.push_str(if rest.peek().is_none() { ".*" } else { "(.*/)?" });
             }
             '*' => regex.push_str("[^/]*"),
             '?' => regex.push_str("[^/]"),
@@ -175,19 +163,12 @@ fn bracket(rest: &mut Chars<'_>, regex: &mut String) -> Result<(), Complaint> {
         match rest.next().ok_or(SYNTAX)? {
             ']' if !first => break,
             '[' if rest.peek() == Some(&':') => {
-                let name: String = rest
-                    .by_ref()
-                    .take_while(|&character| character != ']')
-                    .collect();
+                let name: String = rest.by_ref().take_while(|&character| character != ']').collect();
                 regex.push_str(&format!("[{name}]"));
             }
             '\\' => regex.push_str(&escape_sequence(rest.next().ok_or(SYNTAX)?)?),
             // Between two members it is a range, at either end itself; `regex` reads both the same way.
-            '-' => regex.push_str(if first || rest.peek() == Some(&']') {
-                "\\-"
-            } else {
-                "-"
-            }),
+            '-' => regex.push_str(if first || rest.peek() == Some(&']') { "\\-" } else { "-" }),
             member => regex.push_str(&literal(member)),
         }
         first = false;
@@ -235,17 +216,12 @@ mod tests {
         assert!(pattern(" !a").negated);
         assert!(!pattern("a!").negated);
         // Cleaning comes first, so this one loses its mark: buildah 1.28.2 leaves `d` out.
-        assert_eq!(
-            (pattern("!a/../d").negated, pattern("!a/../d").text),
-            (false, "d".to_owned())
-        );
+        assert_eq!((pattern("!a/../d").negated, pattern("!a/../d").text), (false, "d".to_owned()));
     }
 
     #[test]
     fn what_the_engines_refuse_is_refused() {
-        for line in [
-            "!", "[", "a[", "[a-", "\\", "(", "a)", "a++", "a{2}+", r"\y",
-        ] {
+        for line in ["!", "[", "a[", "[a-", "\\", "(", "a)", "a++", "a{2}+", r"\y"] {
             assert!(Pattern::new(line).is_err(), "{line}");
         }
         assert_eq!(Pattern::new("  ").unwrap(), None);

@@ -9,9 +9,7 @@ use std::path::Path;
 use super::fs::{ContextFs, Kind};
 use super::look::{Looker, Place};
 use super::names::{clean, escape, lossy, split};
-use super::resolve::{
-    Target, ancestors, before_pivot, below_context, expand, follow, is_remote_source,
-};
+use super::resolve::{Target, ancestors, before_pivot, below_context, expand, follow, is_remote_source};
 use super::walk::{Names, Walk};
 use super::{ContextError, CopiedTree, FileFact, FileIndex, IgnoreRules};
 
@@ -61,11 +59,7 @@ impl ContextReader {
         options: ReadOptions,
     ) -> Result<Self, ContextError> {
         let context = ContextFs::open(root)?;
-        Ok(Self {
-            context,
-            rules,
-            looker: Looker::new(index, options.ignore_file_mode),
-        })
+        Ok(Self { context, rules, looker: Looker::new(index, options.ignore_file_mode) })
     }
 
     /// The files that the instruction takes from the context, by their paths there.
@@ -95,9 +89,7 @@ impl ContextReader {
             items.is_empty() && (none_matched || !wildcard(source))
         };
         if let Some((source, _)) = matched.iter().find(required) {
-            return Err(ContextError::NoMatch {
-                wanted: source.to_string(),
-            });
+            return Err(ContextError::NoMatch { wanted: source.to_string() });
         }
         let mut tree = CopiedTree::default();
         for (source, items) in matched.iter().filter(|(_, items)| !items.is_empty()) {
@@ -119,11 +111,8 @@ impl ContextReader {
             let shown = lossy(item);
             if rules.excluded(&shown) {
                 let real = self.context.resolve(item)?;
-                let is_dir = real
-                    .map(|real| self.context.kind(&real))
-                    .transpose()?
-                    .flatten()
-                    == Some(Kind::Dir);
+                let is_dir =
+                    real.map(|real| self.context.kind(&real)).transpose()?.flatten() == Some(Kind::Dir);
                 if !is_dir || !rules.copied_anyway(&shown) {
                     continue;
                 }
@@ -135,11 +124,7 @@ impl ContextReader {
                 self.copy_parents(item, &before_pivot(source), tree)?;
             }
         }
-        if anything {
-            Ok(())
-        } else {
-            Err(self.all_excluded(source, items.len()))
-        }
+        if anything { Ok(()) } else { Err(self.all_excluded(source, items.len())) }
     }
 
     /// Adds what one matched path stands for and says how much that is.
@@ -158,11 +143,7 @@ impl ContextReader {
                 named: target.named.clone(),
                 listed: escape(listed).into_owned(),
             };
-            let walk = Walk {
-                context: &self.context,
-                looker: &self.looker,
-                rules: Some(rules),
-            };
+            let walk = Walk { context: &self.context, looker: &self.looker, rules: Some(rules) };
             let found = walk.run(names)?;
             let count = found.len();
             tree.add(found);
@@ -173,9 +154,7 @@ impl ContextReader {
             return Err(self.all_excluded(&escape(item), 1));
         }
         if target.kind == Kind::Socket {
-            return Err(ContextError::Socket {
-                path: escape(item).into_owned(),
-            });
+            return Err(ContextError::Socket { path: escape(item).into_owned() });
         }
         let fact = self.look(&target)?;
         tree.files.insert(escape(item).into_owned(), fact);
@@ -193,13 +172,9 @@ impl ContextReader {
             let target = follow(&self.context, &parent)?;
             // A link to a folder is a folder on the way, but as the item itself it is not made.
             let made = parent != item || target.named == item;
-            if target.kind == Kind::Dir && made && !parent.is_empty() && !skipped.contains(&parent)
-            {
+            if target.kind == Kind::Dir && made && !parent.is_empty() && !skipped.contains(&parent) {
                 let (listing, _) = self.context.list(&target.real())?;
-                tree.files.insert(
-                    escape(&parent).into_owned(),
-                    self.looker.directory(&listing),
-                );
+                tree.files.insert(escape(&parent).into_owned(), self.looker.directory(&listing));
             }
         }
         Ok(())
@@ -211,34 +186,21 @@ impl ContextReader {
     /// is ignored, and then the key knows too much. A source that leads out of the context is an error: some engines
     /// follow it on the host, and that cannot be keyed.
     pub fn tree(&self, source: &str) -> Result<CopiedTree, ContextError> {
-        let outside = || ContextError::Link {
-            path: source.to_owned(),
-            problem: "leads out of the context",
-        };
+        let outside = || ContextError::Link { path: source.to_owned(), problem: "leads out of the context" };
         let cleaned = clean(source.trim_start_matches('/').as_bytes());
         if cleaned == b".." || cleaned.starts_with(b"../") {
             return Err(outside());
         }
         let named = if cleaned == b"." { Vec::new() } else { cleaned };
         let real = self.context.resolve(&named)?;
-        let real = real.ok_or_else(|| ContextError::NoMatch {
-            wanted: source.to_owned(),
-        })?;
+        let real = real.ok_or_else(|| ContextError::NoMatch { wanted: source.to_owned() })?;
         if self.context.leaves(&named)? {
             return Err(outside());
         }
         let mut tree = CopiedTree::default();
         if self.context.kind(&real)? == Some(Kind::Dir) {
-            let walk = Walk {
-                context: &self.context,
-                looker: &self.looker,
-                rules: None,
-            };
-            tree.add(walk.run(Names {
-                real,
-                listed: escape(&named).into_owned(),
-                named,
-            })?);
+            let walk = Walk { context: &self.context, looker: &self.looker, rules: None };
+            tree.add(walk.run(Names { real, listed: escape(&named).into_owned(), named })?);
         } else {
             let fact = self.look(&follow(&self.context, &real)?)?;
             tree.files.insert(escape(&named).into_owned(), fact);
@@ -247,24 +209,16 @@ impl ContextReader {
     }
 
     fn look(&self, target: &Target) -> Result<FileFact, ContextError> {
-        let gone = || ContextError::NoMatch {
-            wanted: escape(&target.named).into_owned(),
-        };
+        let gone = || ContextError::NoMatch { wanted: escape(&target.named).into_owned() };
         let (listing, _) = self.context.list(&target.real_dir)?;
         let entry = listing.find(split(&target.name).1).ok_or_else(gone)?;
         let place = Place::new(&target.real_dir, None);
-        self.looker
-            .look(&self.context, place, entry, &mut Vec::new())?
-            .ok_or_else(gone)
+        self.looker.look(&self.context, place, entry, &mut Vec::new())?.ok_or_else(gone)
     }
 
     fn all_excluded(&self, source: &str, filtered: usize) -> ContextError {
         let ignore_file = self.rules.path().map(Path::to_owned);
-        ContextError::AllExcluded {
-            wanted: source.to_owned(),
-            filtered,
-            ignore_file,
-        }
+        ContextError::AllExcluded { wanted: source.to_owned(), filtered, ignore_file }
     }
 
     /// The rules it was made with.

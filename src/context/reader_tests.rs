@@ -17,10 +17,7 @@ struct Scene {
 
 impl Scene {
     fn new(files: &[(&str, &str)]) -> Self {
-        let scene = Self {
-            dir: tempfile::tempdir().unwrap(),
-            ignore: String::new(),
-        };
+        let scene = Self { dir: tempfile::tempdir().unwrap(), ignore: String::new() };
         fs::create_dir(scene.root()).unwrap();
         for (path, content) in files {
             scene.write(path, content);
@@ -79,21 +76,11 @@ impl Scene {
 
 fn copy(sources: &[&str]) -> CopyRequest {
     let sources = sources.iter().map(|source| source.to_string()).collect();
-    CopyRequest {
-        kind: CopyKind::Copy,
-        sources,
-        exclude: Vec::new(),
-        parents: false,
-    }
+    CopyRequest { kind: CopyKind::Copy, sources, exclude: Vec::new(), parents: false }
 }
 
 fn set_mtime(path: &Path, time: SystemTime) {
-    fs::File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_modified(time)
-        .unwrap();
+    fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
 #[test]
@@ -101,10 +88,7 @@ fn a_directory_stands_for_its_contents() {
     let scene = Scene::new(&[("a/x", "1"), ("a/b/y", "2"), (".dot", "3"), ("f", "4")]);
     assert_eq!(scene.paths(&["a"]), ["a/b", "a/b/y", "a/x"]);
     assert_eq!(scene.paths(&["a/", "f"]), ["a/b", "a/b/y", "a/x", "f"]);
-    assert_eq!(
-        scene.paths(&["."]),
-        [".dot", "a", "a/b", "a/b/y", "a/x", "f"]
-    );
+    assert_eq!(scene.paths(&["."]), [".dot", "a", "a/b", "a/b/y", "a/x", "f"]);
     assert_eq!(scene.paths(&["*"]), [".dot", "a/b", "a/b/y", "a/x", "f"]);
 }
 
@@ -129,14 +113,8 @@ fn a_wildcard_may_match_nothing_beside_a_source_that_matches() {
 #[test]
 fn a_source_that_is_ignored_is_an_error() {
     let scene = Scene::new(&[("a/x", ""), ("f", "")]).ignoring("a\nf");
-    assert_eq!(
-        scene.paths(&["a"]),
-        ["all 1 files that match \"a\" are excluded"]
-    );
-    assert_eq!(
-        scene.paths(&["?"]),
-        ["all 2 files that match \"?\" are excluded"]
-    );
+    assert_eq!(scene.paths(&["a"]), ["all 1 files that match \"a\" are excluded"]);
+    assert_eq!(scene.paths(&["?"]), ["all 2 files that match \"?\" are excluded"]);
     assert_eq!(scene.paths(&["."]), [""; 0]);
 }
 
@@ -157,16 +135,8 @@ fn links_are_followed_as_sources_and_kept_in_folders() {
 #[test]
 fn modes_and_attributes_count() {
     let scene = Scene::new(&[("a/x", "1")]);
-    let digest = |options| {
-        scene
-            .reader_with(None, options)
-            .copied(&copy(&["."]))
-            .unwrap()
-            .digest()
-    };
-    let git = ReadOptions {
-        ignore_file_mode: true,
-    };
+    let digest = |options| scene.reader_with(None, options).copied(&copy(&["."])).unwrap().digest();
+    let git = ReadOptions { ignore_file_mode: true };
     let mode = |path: &str, mode| {
         fs::set_permissions(scene.root().join(path), PermissionsExt::from_mode(mode)).unwrap()
     };
@@ -181,10 +151,7 @@ fn modes_and_attributes_count() {
         ("a", 0o1755, true, false),
     ] {
         mode(path, bits);
-        let changed = (
-            digest(ReadOptions::default()) != exact,
-            digest(git) != coarse,
-        );
+        let changed = (digest(ReadOptions::default()) != exact, digest(git) != coarse);
         assert_eq!(changed, (seen, seen_by_git), "{path} {bits:o}");
         mode("a", 0o755);
         mode("a/x", 0o644);
@@ -195,17 +162,8 @@ fn modes_and_attributes_count() {
 fn parents_list_the_folders_on_the_way() {
     let scene = Scene::new(&[("a/b/c/f", ""), ("a/b/g", "")]);
     let paths = |source: &str| -> Vec<_> {
-        let request = CopyRequest {
-            parents: true,
-            ..copy(&[source])
-        };
-        scene
-            .reader()
-            .copied(&request)
-            .unwrap()
-            .files
-            .into_keys()
-            .collect()
+        let request = CopyRequest { parents: true, ..copy(&[source]) };
+        scene.reader().copied(&request).unwrap().files.into_keys().collect()
     };
     assert_eq!(paths("a/b/c/f"), ["a", "a/b", "a/b/c", "a/b/c/f"]);
     assert_eq!(paths("a/./b/c/f"), ["a/b", "a/b/c", "a/b/c/f"]);
@@ -222,10 +180,7 @@ fn excludes_are_patterns_from_the_root_of_the_context() {
     let scene = Scene::new(&[("a/x", ""), ("a/b/y", ""), ("z", "")]).ignoring("z");
     let paths = |source: &str, exclude: &[&str]| -> Vec<_> {
         let exclude = exclude.iter().map(|pattern| pattern.to_string()).collect();
-        let request = CopyRequest {
-            exclude,
-            ..copy(&[source])
-        };
+        let request = CopyRequest { exclude, ..copy(&[source]) };
         match scene.reader().copied(&request) {
             Ok(tree) => tree.files.into_keys().collect(),
             Err(error) => vec![error.to_string()],
@@ -238,19 +193,13 @@ fn excludes_are_patterns_from_the_root_of_the_context() {
     assert_eq!(paths(".", &["a", "!a/x"]), ["a/x"]);
     assert_eq!(paths(".", &["/a"]), ["a", "a/b", "a/b/y", "a/x"]);
     assert_eq!(paths(".", &["#x", "a/"]), [""; 0]);
-    assert_eq!(
-        paths(".", &["["]),
-        ["ignore pattern \"[\": syntax error in pattern"]
-    );
+    assert_eq!(paths(".", &["["]), ["ignore pattern \"[\": syntax error in pattern"]);
 }
 
 #[test]
 fn remote_sources_of_add_are_passed_over() {
     let scene = Scene::new(&[("f", "")]);
-    let request = CopyRequest {
-        kind: CopyKind::Add,
-        ..copy(&["https://example.com/x", "f"])
-    };
+    let request = CopyRequest { kind: CopyKind::Add, ..copy(&["https://example.com/x", "f"]) };
     assert_eq!(scene.reader().copied(&request).unwrap().files.len(), 1);
     assert!(scene.copied(&["https://example.com/x"]).is_err());
 }
@@ -258,22 +207,11 @@ fn remote_sources_of_add_are_passed_over() {
 #[test]
 fn a_mounted_tree_is_whole() {
     let scene = Scene::new(&[("a/x", "1"), ("f", "2")]).ignoring("**");
-    let paths = |source| -> Vec<_> {
-        scene
-            .reader()
-            .tree(source)
-            .unwrap()
-            .files
-            .into_keys()
-            .collect()
-    };
+    let paths = |source| -> Vec<_> { scene.reader().tree(source).unwrap().files.into_keys().collect() };
     assert_eq!(paths("."), [".", "a", "a/x", "f"]);
     assert_eq!(paths("/a"), ["a", "a/x"]);
     assert_eq!(paths("f"), ["f"]);
-    assert!(matches!(
-        scene.reader().tree("nope"),
-        Err(ContextError::NoMatch { .. })
-    ));
+    assert!(matches!(scene.reader().tree("nope"), Err(ContextError::NoMatch { .. })));
     for (target, link) in [("/etc", "abs"), ("../..", "up"), ("a", "in")] {
         symlink(target, scene.root().join(link)).unwrap();
     }
@@ -281,10 +219,7 @@ fn a_mounted_tree_is_whole() {
     assert_eq!(paths("in"), ["in", "in/x"]);
     for source in ["abs", "up", "..", "a/../../x"] {
         let error = scene.reader().tree(source).unwrap_err().to_string();
-        assert!(
-            error.ends_with("leads out of the context"),
-            "{source}: {error}"
-        );
+        assert!(error.ends_with("leads out of the context"), "{source}: {error}");
     }
 }
 
@@ -303,10 +238,7 @@ fn an_unchanged_context_is_not_read_again() {
     let (digest, read) = scene.build();
     assert_eq!(read, 3);
     assert_eq!(scene.build(), (digest, 0));
-    set_mtime(
-        &scene.root().join("z"),
-        SystemTime::now() + Duration::from_secs(60),
-    );
+    set_mtime(&scene.root().join("z"), SystemTime::now() + Duration::from_secs(60));
     assert_eq!(scene.build(), (digest, 1), "a touched file is read once");
     assert_eq!(scene.build(), (digest, 0), "and then known");
 }
@@ -361,10 +293,7 @@ fn one_reader_looks_at_a_file_once() {
     scene.write("a/x", "other");
     let second = reader.copied(&copy(&["."])).unwrap();
     assert_eq!(first.files["a/x"], second.files["a/x"]);
-    assert_eq!(
-        (reader.files_read(), reader.copied(&copy(&["."])).unwrap()),
-        (2, second)
-    );
+    assert_eq!((reader.files_read(), reader.copied(&copy(&["."])).unwrap()), (2, second));
 }
 
 #[test]
@@ -397,9 +326,8 @@ fn a_file_that_changes_while_it_is_read_is_reported_and_not_recorded() {
 
 #[test]
 fn many_files_give_one_listing_whoever_finds_them() {
-    let files: Vec<_> = (0..1000)
-        .map(|number| (format!("d{}/e{}/f{number}", number % 7, number % 3), number))
-        .collect();
+    let files: Vec<_> =
+        (0..1000).map(|number| (format!("d{}/e{}/f{number}", number % 7, number % 3), number)).collect();
     let scene = Scene::new(&[]);
     for (path, number) in &files {
         scene.write(path, &number.to_string());
@@ -409,9 +337,8 @@ fn many_files_give_one_listing_whoever_finds_them() {
     for _ in 0..5 {
         assert_eq!(scene.copied(&["."]).unwrap(), whole);
     }
-    let parts: BTreeMap<_, _> = (0..7)
-        .flat_map(|part| scene.copied(&[&format!("d{part}")]).unwrap().files)
-        .collect();
+    let parts: BTreeMap<_, _> =
+        (0..7).flat_map(|part| scene.copied(&[&format!("d{part}")]).unwrap().files).collect();
     assert_eq!(parts.len(), 1000 + 21);
     assert!(parts.iter().all(|(path, fact)| whole.files[path] == *fact));
 }

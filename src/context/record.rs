@@ -23,8 +23,7 @@ pub(super) struct Identity {
 impl Identity {
     #[allow(clippy::unnecessary_cast)] // the types of the fields differ between architectures
     pub(super) fn of(stat: &Stat) -> Self {
-        let nanoseconds =
-            |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
+        let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
         Self {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
@@ -79,22 +78,8 @@ impl PathHash {
 impl Record {
     /// Appends [`RECORD`] bytes.
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
-        let Identity {
-            device,
-            inode,
-            size,
-            mtime_ns,
-            ctime_ns,
-            mode,
-        } = self.identity;
-        for number in [
-            self.path.0,
-            device,
-            inode,
-            size,
-            mtime_ns as u64,
-            ctime_ns as u64,
-        ] {
+        let Identity { device, inode, size, mtime_ns, ctime_ns, mode } = self.identity;
+        for number in [self.path.0, device, inode, size, mtime_ns as u64, ctime_ns as u64] {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(mode.to_le_bytes());
@@ -105,9 +90,7 @@ impl Record {
     /// Takes back what [`Record::encode`] wrote.
     pub(super) fn decode(bytes: &[u8]) -> Self {
         let word = |index: usize| {
-            let bytes = bytes[index * 8..][..8]
-                .try_into()
-                .expect("a record has eleven words");
+            let bytes = bytes[index * 8..][..8].try_into().expect("a record has eleven words");
             u64::from_le_bytes(bytes)
         };
         let last: [u8; 32] = bytes[56..].try_into().expect("a record ends in a digest");
@@ -121,10 +104,7 @@ impl Record {
                 ctime_ns: word(5) as i64,
                 mode: word(6) as u32,
             },
-            remembered: Remembered {
-                digest: Digest::from_bytes(last),
-                has_xattrs: bytes[53] != 0,
-            },
+            remembered: Remembered { digest: Digest::from_bytes(last), has_xattrs: bytes[53] != 0 },
             age: bytes[52],
         }
     }

@@ -30,10 +30,7 @@ pub(super) fn below_context(root: &Path, source: &str) -> Vec<u8> {
     let root = clean(root.as_os_str().as_bytes());
     let whole = clean(&[&root, b"/".as_slice(), source.as_bytes()].concat());
     let components = |path: &[u8]| -> Vec<Vec<u8>> {
-        path.split(|&byte| byte == b'/')
-            .filter(|name| !name.is_empty())
-            .map(<[u8]>::to_vec)
-            .collect()
+        path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
     };
     let (root, whole) = (components(&root), components(&whole));
     let shared = root.iter().zip(&whole).take_while(|(a, b)| a == b).count();
@@ -41,15 +38,9 @@ pub(super) fn below_context(root: &Path, source: &str) -> Vec<u8> {
 }
 
 /// All paths that match a pattern of [`below_context`], sorted; without `*?[\` that path if it exists.
-pub(super) fn expand(
-    context: &ContextFs,
-    pattern: &[u8],
-) -> Result<BTreeSet<Vec<u8>>, ContextError> {
+pub(super) fn expand(context: &ContextFs, pattern: &[u8]) -> Result<BTreeSet<Vec<u8>>, ContextError> {
     let mut paths = BTreeSet::from([Vec::new()]);
-    for component in pattern
-        .split(|&byte| byte == b'/')
-        .filter(|component| !component.is_empty())
-    {
+    for component in pattern.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
         let mut next = BTreeSet::new();
         for parent in &paths {
             if component == b"**" {
@@ -83,10 +74,7 @@ fn children(
         return Ok(());
     };
     let (listing, _) = context.list(&real)?;
-    let matching = listing
-        .entries
-        .iter()
-        .filter(|entry| glob.matches(&lossy(&entry.name)));
+    let matching = listing.entries.iter().filter(|entry| glob.matches(&lossy(&entry.name)));
     found.extend(matching.map(|entry| join(parent, &entry.name)));
     Ok(())
 }
@@ -103,10 +91,7 @@ fn folders_below(
     let mut open = vec![(real, directory.to_vec())];
     while let Some((real, named)) = open.pop() {
         let (listing, _) = context.list(&real)?;
-        let folders = listing
-            .entries
-            .iter()
-            .filter(|entry| entry.kind == Kind::Dir);
+        let folders = listing.entries.iter().filter(|entry| entry.kind == Kind::Dir);
         open.extend(folders.map(|entry| (join(&real, &entry.name), join(&named, &entry.name))));
         found.insert(named);
     }
@@ -134,35 +119,19 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn real(&self) -> Vec<u8> {
-        if self.name.is_empty() {
-            Vec::new()
-        } else {
-            join(&self.real_dir, &self.name)
-        }
+        if self.name.is_empty() { Vec::new() } else { join(&self.real_dir, &self.name) }
     }
 }
 
 /// Follows `source`, a path of [`expand`], to what is copied in its place.
 pub(super) fn follow(context: &ContextFs, source: &[u8]) -> Result<Target, ContextError> {
-    let broken = |problem| ContextError::Link {
-        path: escape(source).into_owned(),
-        problem,
-    };
+    let broken = |problem| ContextError::Link { path: escape(source).into_owned(), problem };
     let mut named = source.to_vec();
     for _ in 0..MAX_LINKS {
         let (dir, name) = split(&named);
-        let real_dir = context
-            .resolve(dir)?
-            .ok_or_else(|| broken("leads nowhere"))?;
-        let real = if name.is_empty() {
-            Vec::new()
-        } else {
-            join(&real_dir, name)
-        };
-        match context
-            .kind(&real)?
-            .ok_or_else(|| broken("leads nowhere"))?
-        {
+        let real_dir = context.resolve(dir)?.ok_or_else(|| broken("leads nowhere"))?;
+        let real = if name.is_empty() { Vec::new() } else { join(&real_dir, name) };
+        match context.kind(&real)?.ok_or_else(|| broken("leads nowhere"))? {
             Kind::Symlink => {
                 let target = context.read_link(&real)?;
                 named = match target.starts_with(b"/") {
@@ -171,12 +140,7 @@ pub(super) fn follow(context: &ContextFs, source: &[u8]) -> Result<Target, Conte
                 };
             }
             kind => {
-                return Ok(Target {
-                    real_dir,
-                    name: name.to_vec(),
-                    kind,
-                    named,
-                });
+                return Ok(Target { real_dir, name: name.to_vec(), kind, named });
             }
         }
     }
@@ -194,10 +158,7 @@ pub(super) fn before_pivot(source: &str) -> Vec<Vec<u8>> {
 
 /// The folders above a path, outermost first, without the context itself.
 pub(super) fn ancestors(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-    path.iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'/')
-        .map(|(slash, _)| path[..slash].to_vec())
+    path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| path[..slash].to_vec())
 }
 
 #[cfg(test)]
@@ -226,11 +187,7 @@ mod tests {
             ("../context/a", "a"),
             ("a/../../context/a", "a"),
         ] {
-            assert_eq!(
-                text(&below_context(Path::new("/work/context"), source)),
-                expected,
-                "{source}"
-            );
+            assert_eq!(text(&below_context(Path::new("/work/context"), source)), expected, "{source}");
         }
     }
 
@@ -250,10 +207,7 @@ mod tests {
             ("f.txt", vec!["f.txt"]),
             ("f.txt/x", vec![]),
             ("nope", vec![]),
-            (
-                "*",
-                vec![".dot", "a", "d", "dangling", "f.txt", "la", "star*"],
-            ),
+            ("*", vec![".dot", "a", "d", "dangling", "f.txt", "la", "star*"]),
             ("[^a-f.]*", vec!["la", "star*"]),
             ("*/b", vec!["a/b", "la/b"]),
             ("la/*", vec!["la/b", "la/x"]),
@@ -265,11 +219,8 @@ mod tests {
             ("dangling", vec!["dangling"]),
             ("[", vec![]),
         ] {
-            let paths: Vec<_> = expand(&context, pattern.as_bytes())
-                .unwrap()
-                .iter()
-                .map(|path| text(path))
-                .collect();
+            let paths: Vec<_> =
+                expand(&context, pattern.as_bytes()).unwrap().iter().map(|path| text(path)).collect();
             assert_eq!(paths, expected, "{pattern}");
         }
     }
@@ -302,31 +253,16 @@ mod tests {
             ("twice", "f", Kind::File),
         ] {
             let target = follow(&context, source.as_bytes()).unwrap();
-            assert_eq!(
-                (text(&target.named), target.kind),
-                (named.to_owned(), kind),
-                "{source}"
-            );
+            assert_eq!((text(&target.named), target.kind), (named.to_owned(), kind), "{source}");
         }
         assert_eq!(text(&follow(&context, b"la/b").unwrap().real()), "a/b");
-        assert_eq!(
-            follow(&context, b"dead").unwrap_err().to_string(),
-            "link \"dead\" leads nowhere"
-        );
-        assert_eq!(
-            follow(&context, b"me").unwrap_err().to_string(),
-            "link \"me\" is a loop"
-        );
+        assert_eq!(follow(&context, b"dead").unwrap_err().to_string(), "link \"dead\" leads nowhere");
+        assert_eq!(follow(&context, b"me").unwrap_err().to_string(), "link \"me\" is a loop");
     }
 
     #[test]
     fn the_pivot_names_the_folders_that_are_not_made() {
-        let before = |source| {
-            before_pivot(source)
-                .iter()
-                .map(|path| text(path))
-                .collect::<Vec<_>>()
-        };
+        let before = |source| before_pivot(source).iter().map(|path| text(path)).collect::<Vec<_>>();
         assert_eq!(before("a/b/./c/d"), ["a", "a/b"]);
         assert_eq!(before("./a/../a/./b"), ["a"]);
         assert_eq!(before("a/b"), Vec::<String>::new());

@@ -40,40 +40,21 @@ pub(super) struct Names {
 pub(super) type Found = Vec<(String, FileFact)>;
 
 enum Job {
-    Dir {
-        names: Names,
-        listed: bool,
-    },
-    Files {
-        names: Arc<Names>,
-        listing: Arc<Listing>,
-        fd: Option<Arc<OwnedFd>>,
-        picked: Vec<usize>,
-    },
+    Dir { names: Names, listed: bool },
+    Files { names: Arc<Names>, listing: Arc<Listing>, fd: Option<Arc<OwnedFd>>, picked: Vec<usize> },
 }
 
 impl Walk<'_> {
     /// Everything below (and without rules: and at) the directory `top`, nearly sorted.
     pub(super) fn run(&self, top: Names) -> Result<Found, ContextError> {
-        let queue = Queue::new(Job::Dir {
-            names: top,
-            listed: self.rules.is_none(),
-        });
-        let threads = thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(MAX_THREADS);
+        let queue = Queue::new(Job::Dir { names: top, listed: self.rules.is_none() });
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         let mut found = Vec::new();
         thread::scope(|scope| {
-            let others: Vec<_> = (1..threads)
-                .map(|_| scope.spawn(|| self.work(&queue)))
-                .collect();
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.work(&queue))).collect();
             found.extend(self.work(&queue));
             for other in others {
-                found.extend(
-                    other
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                );
+                found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
         });
         queue.into_result().map(|()| found)
@@ -85,12 +66,7 @@ impl Walk<'_> {
         while let Some(job) = queue.next() {
             let done = match job {
                 Job::Dir { names, listed } => self.directory(names, listed, queue, &mut found),
-                Job::Files {
-                    names,
-                    listing,
-                    fd,
-                    picked,
-                } => {
+                Job::Files { names, listing, fd, picked } => {
                     let entries = picked.iter().map(|&index| &listing.entries[index]);
                     self.files(&names, fd.as_deref(), entries, &mut buffer, &mut found)
                 }
@@ -109,20 +85,14 @@ impl Walk<'_> {
         found: &mut Found,
     ) -> Result<(), ContextError> {
         let (listing, fd) = match self.context.list(&names.real) {
-            Err(ContextError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
+            Err(ContextError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 self.looker.note_change(&names.real);
                 return Ok(());
             }
             listing => listing?,
         };
         if listed {
-            let shown = if names.listed.is_empty() {
-                ".".into()
-            } else {
-                names.listed.clone()
-            };
+            let shown = if names.listed.is_empty() { ".".into() } else { names.listed.clone() };
             found.push((shown, self.looker.directory(&listing)));
         }
         let names = Arc::new(names);
@@ -133,10 +103,7 @@ impl Walk<'_> {
             match (self.left_out(&names, entry), entry.kind) {
                 (LeftOut::Yes, _) => {}
                 (left_out, Kind::Dir) => {
-                    jobs.push(Job::Dir {
-                        names: names.child(&entry.name),
-                        listed: left_out == LeftOut::No,
-                    });
+                    jobs.push(Job::Dir { names: names.child(&entry.name), listed: left_out == LeftOut::No });
                 }
                 (LeftOut::ButSearched, _) => {}
                 // The engines pass over the sockets in a directory (buildah 1.28.2 silently, later ones with a warning).
@@ -231,14 +198,7 @@ struct State {
 
 impl Queue {
     fn new(job: Job) -> Self {
-        Self {
-            state: Mutex::new(State {
-                jobs: vec![job],
-                running: 0,
-                failed: None,
-            }),
-            wake: Condvar::new(),
-        }
+        Self { state: Mutex::new(State { jobs: vec![job], running: 0, failed: None }), wake: Condvar::new() }
     }
 
     /// The next job; `None` when all are done or one has failed.
@@ -255,10 +215,7 @@ impl Queue {
             if state.running == 0 {
                 return None;
             }
-            state = self
-                .wake
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -279,10 +236,7 @@ impl Queue {
     }
 
     fn into_result(self) -> Result<(), ContextError> {
-        let state = self
-            .state
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         state.failed.map_or(Ok(()), Err)
     }
 

@@ -62,6 +62,7 @@ pub fn build_step(invocation: Invocation, call: &StepCall) -> Invocation {
         args.push(flag("build-context", format!("{name}={value}")));
     }
     let mut env = invocation.env.clone();
+    env.extend(call.temporary.iter().map(|folder| ("TMPDIR".into(), folder.clone().into_os_string())));
     for (name, value) in &call.build_args {
         if steers_the_engine(name) {
             args.push(flag("build-arg", format!("{name}={value}")));
@@ -139,6 +140,7 @@ mod tests {
             build_args: vec![("V".into(), "a b".into()), ("HOME".into(), "/h".into())],
             flags: vec!["--network=none".into(), "--pull=always".into()],
             iidfile: "/t/iid".into(),
+            temporary: None,
             stdin: None,
         }
     }

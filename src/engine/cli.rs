@@ -83,7 +83,9 @@ fn is_the_engines_own(line: &[u8]) -> bool {
     step.strip_prefix("STEP ").is_some_and(is_step)
         || step == "COMMIT"
         || step.starts_with("COMMIT localhost/stagecache/")
-        || line.strip_prefix("--> ").is_some_and(|id| id.len() >= 11 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+        || line
+            .strip_prefix("--> ")
+            .is_some_and(|id| id.len() >= 11 && id.bytes().all(|b| b.is_ascii_hexdigit()))
         || line.starts_with("Successfully tagged localhost/stagecache/")
         || ImageId::parse(line).is_some()
 }

@@ -63,7 +63,7 @@ struct Tree {
 
 enum Entry {
     Absent,
-    Present { path: PathBuf, meta: Metadata, layer: usize },
+    Present { path: PathBuf, meta: Box<Metadata>, layer: usize },
 }
 
 impl Tree {
@@ -140,7 +140,9 @@ impl Tree {
                 return Some(Entry::Absent);
             }
         }
-        found.map(|(path, meta, layer)| Entry::Present { path, meta, layer }).or(Some(Entry::Absent))
+        found
+            .map(|(path, meta, layer)| Entry::Present { path, meta: Box::new(meta), layer })
+            .or(Some(Entry::Absent))
     }
 
     /// The names in a folder.

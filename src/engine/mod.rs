@@ -75,6 +75,8 @@ pub struct StepCall {
     pub flags: Vec<OsString>,
     /// Where the engine writes the id of the result.
     pub iidfile: PathBuf,
+    /// Where the engine puts its temporary files: gone with the build, also when a call is ended early.
+    pub temporary: Option<PathBuf>,
     /// What the call reads from standard input (`--stdin` hands ours on).
     pub stdin: Option<()>,
 }

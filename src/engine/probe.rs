@@ -264,10 +264,10 @@ fn additional_stores(info: &Value, kind: EngineKind) -> Vec<PathBuf> {
         EngineKind::Buildah => {
             for option in info.pointer("/store/GraphOptions").and_then(Value::as_array).into_iter().flatten()
             {
-                if let Some((key, value)) = option.as_str().and_then(|o| o.split_once('=')) {
-                    if key.ends_with("imagestore") {
-                        stores.extend(value.split(',').map(PathBuf::from));
-                    }
+                if let Some((key, value)) = option.as_str().and_then(|o| o.split_once('='))
+                    && key.ends_with("imagestore")
+                {
+                    stores.extend(value.split(',').map(PathBuf::from));
                 }
             }
         }

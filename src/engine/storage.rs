@@ -254,8 +254,8 @@ struct IndexedContainer {
 
 /// Ids of the working containers that build calls on this base (`None`: scratch) have left since `since`.
 ///
-/// buildah names a container after the FROM: `<12 hex of the id>-working-container[-n]`, so those of other
-/// people's builds, which name the image, are not touched.
+/// buildah names a container after the image's first name, or its id: by the name alone those of another's build cannot
+/// be told from ours, so the time has to do.
 pub fn working_containers(
     stores: &[ImageStore],
     base: Option<&ImageId>,
@@ -265,11 +265,10 @@ pub fn working_containers(
     let index = store.root.join(format!("{}-containers", store.driver)).join("containers.json");
     let containers: Vec<IndexedContainer> =
         fs::read(index).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let prefix = format!("{}-working-container", base.map_or("scratch", ImageId::short));
     containers
         .into_iter()
         .filter(|c| c.image == base.map_or("", ImageId::as_str))
-        .filter(|c| c.names.iter().flatten().any(|name| name.starts_with(&prefix)) || base.is_none())
+        .filter(|c| c.names.iter().flatten().any(|name| name.contains("-working-container")))
         .filter(|c| c.created.parse::<jiff::Timestamp>().is_ok_and(|created| created >= since))
         .map(|c| c.id)
         .collect()

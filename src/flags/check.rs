@@ -7,11 +7,7 @@ use super::{BuildFlags, EngineKind, UsageError};
 ///
 /// `buildah` is the version of buildah, also of the one inside podman: see
 /// [`Version::of_buildah_in_podman`]. Flags of ours and those that we carry out ourselves pass.
-pub fn check_engine(
-    flags: &BuildFlags,
-    engine: EngineKind,
-    buildah: Version,
-) -> Result<(), UsageError> {
+pub fn check_engine(flags: &BuildFlags, engine: EngineKind, buildah: Version) -> Result<(), UsageError> {
     for given in flags.global_uses() {
         if let Some(spec) = given.spec {
             belongs(spec, engine)?;
@@ -35,10 +31,7 @@ fn belongs(spec: &FlagSpec, engine: EngineKind) -> Result<(), UsageError> {
         (Engines::Podman, EngineKind::Buildah) => EngineKind::Podman,
         _ => return Ok(()),
     };
-    let fault = format!(
-        "unknown flag: --{} is a flag of {owner}, and the engine is {engine}",
-        spec.name
-    );
+    let fault = format!("unknown flag: --{} is a flag of {owner}, and the engine is {engine}", spec.name);
     Err(UsageError::new(fault).with_way_out(format!("choose the other one with --engine={owner}")))
 }
 
@@ -66,9 +59,8 @@ mod tests {
 
     fn verdict(args: &[&str], engine: EngineKind, minor: u32) -> String {
         let args: Vec<_> = args.iter().map(Into::into).collect();
-        let flags = parse_build(&args, &|name| {
-            (name == "brand-new").then_some(crate::flags::UnknownKind::Bool)
-        });
+        let flags =
+            parse_build(&args, &|name| (name == "brand-new").then_some(crate::flags::UnknownKind::Bool));
         match check_engine(&flags.unwrap(), engine, Version::new(1, minor)) {
             Ok(()) => "ok".to_owned(),
             Err(error) => error.to_string(),

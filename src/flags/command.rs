@@ -8,25 +8,12 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 use super::table::{self, Engines, FLAGS, FlagSpec, GLOBALS, Kind, Role, ValueType};
 
 /// Flags that engines have too, but that are what this program is about.
-const AMONG_OURS: &[&str] = &[
-    "cache-from",
-    "cache-to",
-    "metadata-file",
-    "progress",
-    "save-stages",
-    "stage-labels",
-];
+const AMONG_OURS: &[&str] =
+    &["cache-from", "cache-to", "metadata-file", "progress", "save-stages", "stage-labels"];
 
 /// Those of the engines' own flags that the program's help names; all others are taken too.
-const IN_FRONT: &[&str] = &[
-    "engine",
-    "root",
-    "runroot",
-    "storage-driver",
-    "storage-opt",
-    "log-level",
-    "registries-conf",
-];
+const IN_FRONT: &[&str] =
+    &["engine", "root", "runroot", "storage-driver", "storage-opt", "log-level", "registries-conf"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,39 +46,24 @@ pub fn clap_command() -> Command {
                 .value_hint(ValueHint::AnyPath),
         );
     for heading in headings {
-        let rows = FLAGS
-            .iter()
-            .filter(|spec| heading_of(spec) == heading && spec.name != "help");
+        let rows = FLAGS.iter().filter(|spec| heading_of(spec) == heading && spec.name != "help");
         command = command.next_help_heading(heading).args(rows.map(argument));
     }
     // Names that `build` has too mean that one behind it.
-    let globals = GLOBALS
-        .iter()
-        .filter(|spec| table::by_name(spec.name).is_none());
+    let globals = GLOBALS.iter().filter(|spec| table::by_name(spec.name).is_none());
     let globals = globals.filter(|spec| spec.name != "version").map(|spec| {
         // The short forms count before `build` only.
-        argument(&FlagSpec {
-            short: None,
-            aliases: &[],
-            ..*spec
-        })
+        argument(&FlagSpec { short: None, aliases: &[], ..*spec })
     });
-    command
-        .next_help_heading("The engine's own (before or behind build)")
-        .args(globals)
+    command.next_help_heading("The engine's own (before or behind build)").args(globals)
 }
 
 /// The flags that stand in front of any command: the engine's own, and `--engine`.
 pub fn leading_arguments() -> Vec<Arg> {
     let ours = FLAGS.iter().filter(|spec| spec.name == "engine");
-    let globals = GLOBALS
-        .iter()
-        .filter(|spec| spec.name != "version" && spec.name != "help");
+    let globals = GLOBALS.iter().filter(|spec| spec.name != "version" && spec.name != "help");
     let shown = |spec: &FlagSpec| IN_FRONT.contains(&spec.name);
-    globals
-        .chain(ours)
-        .map(|spec| argument(spec).hide(!shown(spec)))
-        .collect()
+    globals.chain(ours).map(|spec| argument(spec).hide(!shown(spec))).collect()
 }
 
 fn heading_of(spec: &FlagSpec) -> &'static str {
@@ -116,13 +88,10 @@ fn argument(spec: &FlagSpec) -> Arg {
     if spec.kind == Kind::Bool {
         return arg.action(ArgAction::SetTrue);
     }
-    arg = arg
-        .value_name(spec.value_name)
-        .allow_hyphen_values(true)
-        .action(match spec.kind {
-            Kind::Append | Kind::CommaList => ArgAction::Append,
-            Kind::Bool | Kind::OptionalValue | Kind::Value => ArgAction::Set,
-        });
+    arg = arg.value_name(spec.value_name).allow_hyphen_values(true).action(match spec.kind {
+        Kind::Append | Kind::CommaList => ArgAction::Append,
+        Kind::Bool | Kind::OptionalValue | Kind::Value => ArgAction::Set,
+    });
     if spec.kind == Kind::OptionalValue {
         arg = arg.num_args(0..=1).require_equals(true);
     }
@@ -165,10 +134,7 @@ mod tests {
     #[test]
     fn help_shows_our_flags_first_and_hides_what_the_engines_hide() {
         let help = clap_command().render_long_help().to_string();
-        let at = |text: &str| {
-            help.find(text)
-                .unwrap_or_else(|| panic!("{text} is in:\n{help}"))
-        };
+        let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text} is in:\n{help}"));
         assert!(at("--cache-repo <REPO>") < at("--all-platforms"));
         assert!(at("--all-platforms") < at("--network <HOW>"));
         assert!(at("--network <HOW>") < at("--authfile <FILE>"));
@@ -176,12 +142,7 @@ mod tests {
         assert!(at("-t, --tag <NAME>") < at("--storage-driver <DRIVER>"));
         assert!(help.contains("--pull[=<POLICY>]"));
         assert!(help.contains("[buildah 1.33 and later]"));
-        for hidden in [
-            "--pull-never",
-            "--blob-cache",
-            "--loglevel",
-            "--max-workers",
-        ] {
+        for hidden in ["--pull-never", "--blob-cache", "--loglevel", "--max-workers"] {
             assert!(!help.contains(hidden), "{hidden}");
         }
     }
@@ -190,11 +151,7 @@ mod tests {
     fn every_flag_of_the_table_is_an_argument() {
         let command = clap_command();
         for spec in FLAGS.iter().filter(|spec| spec.name != "help") {
-            assert!(
-                command.get_arguments().any(|arg| arg.get_id() == spec.name),
-                "--{}",
-                spec.name
-            );
+            assert!(command.get_arguments().any(|arg| arg.get_id() == spec.name), "--{}", spec.name);
         }
     }
 
@@ -202,12 +159,7 @@ mod tests {
     fn completions_of_bash_can_be_made() {
         let mut command = clap_command();
         let mut script = Vec::new();
-        clap_complete::generate(
-            clap_complete::Shell::Bash,
-            &mut command,
-            "podman-stagecache",
-            &mut script,
-        );
+        clap_complete::generate(clap_complete::Shell::Bash, &mut command, "podman-stagecache", &mut script);
         let script = String::from_utf8(script).unwrap();
         assert!(script.contains("--stage-labels") && script.contains("--isolation"));
     }

@@ -59,19 +59,13 @@ impl BuildFlags {
 
     /// The engine's own flags, each as one argument for before the subcommand. Without those that we read.
     pub fn globals(&self) -> Vec<OsString> {
-        let passed = self
-            .globals
-            .iter()
-            .filter(|given| given.role() != Role::Ours);
+        let passed = self.globals.iter().filter(|given| given.role() != Role::Ours);
         passed.map(Given::to_arg).collect()
     }
 
     /// The last value of one of the engine's own flags (`root`, `storage-driver`, ...).
     pub fn global(&self, name: &str) -> Option<&OsStr> {
-        self.global_uses()
-            .rfind(|given| given.name == name)?
-            .value
-            .as_deref()
+        self.global_uses().rfind(|given| given.name == name)?.value.as_deref()
     }
 
     /// Every use of the engine's own flags, in order.
@@ -113,25 +107,18 @@ impl BuildFlags {
     /// Takes out the uses of a flag that have this value; whether there were any.
     pub fn take(&mut self, name: &str, value: &str) -> bool {
         let before = self.given.len();
-        self.given
-            .retain(|given| given.name != name || given.value.as_deref() != Some(OsStr::new(value)));
+        self.given.retain(|given| given.name != name || given.value.as_deref() != Some(OsStr::new(value)));
         self.given.len() < before
     }
 
     /// Every use of a flag of this role: the engine's own first, then those of `build`.
     pub fn iter_role(&self, role: Role) -> impl Iterator<Item = &Given> {
-        self.globals
-            .iter()
-            .chain(&self.given)
-            .filter(move |given| given.role() == role)
+        self.globals.iter().chain(&self.given).filter(move |given| given.role() == role)
     }
 
     /// The flags of `build` of these roles as arguments, one each, in the order given.
     pub fn to_args(&self, roles: &[Role]) -> Vec<OsString> {
-        let chosen = self
-            .given
-            .iter()
-            .filter(|given| roles.contains(&given.role()));
+        let chosen = self.given.iter().filter(|given| roles.contains(&given.role()));
         chosen.map(Given::to_arg).collect()
     }
 

@@ -43,11 +43,7 @@ fn magnitude(digits: &[u8], whole: &OsStr, function: &str) -> Result<i128, Strin
         rest => (10, rest),
     };
     let misplaced = |at: usize| {
-        let before = if at == 0 {
-            radix != 10
-        } else {
-            body[at - 1] != b'_'
-        };
+        let before = if at == 0 { radix != 10 } else { body[at - 1] != b'_' };
         let after = body.get(at + 1).is_some_and(|next| *next != b'_');
         !(before && after)
     };
@@ -65,29 +61,17 @@ fn magnitude(digits: &[u8], whole: &OsStr, function: &str) -> Result<i128, Strin
         };
         seen = true;
         // Saturates: anything near i128's end is far out of the range of 64 bits.
-        value = value
-            .saturating_mul(i128::from(radix))
-            .saturating_add(i128::from(digit));
+        value = value.saturating_mul(i128::from(radix)).saturating_add(i128::from(digit));
     }
-    if seen {
-        Ok(value)
-    } else {
-        Err(syntax_error(function, whole))
-    }
+    if seen { Ok(value) } else { Err(syntax_error(function, whole)) }
 }
 
 fn syntax_error(function: &str, text: &OsStr) -> String {
-    format!(
-        "strconv.{function}: parsing {}: invalid syntax",
-        quote(text)
-    )
+    format!("strconv.{function}: parsing {}: invalid syntax", quote(text))
 }
 
 fn range_error(function: &str, text: &OsStr) -> String {
-    format!(
-        "strconv.{function}: parsing {}: value out of range",
-        quote(text)
-    )
+    format!("strconv.{function}: parsing {}: value out of range", quote(text))
 }
 
 /// `time.ParseDuration` for durations that are not negative: `1h30m`, `1.5s`, `0`.
@@ -109,9 +93,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .ok_or_else(|| format!("time: missing unit in duration {}", quote(text.as_ref())))?;
         let (number, tail) = rest.split_at(number_end);
-        let unit_end = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(tail.len());
+        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         let scale: u128 = match unit {
             "ns" => 1,
@@ -134,9 +116,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if text.starts_with('-') && nanoseconds > 0 {
         return Err(format!("time: negative duration {}", quote(text.as_ref())));
     }
-    u64::try_from(nanoseconds)
-        .map(Duration::from_nanos)
-        .map_err(|_| invalid())
+    u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| invalid())
 }
 
 /// A decimal number times a scale, cut off behind the last whole unit.
@@ -172,11 +152,8 @@ pub fn split_list(text: &OsStr) -> Result<Vec<OsString>, String> {
     let mut fields = Vec::new();
     let mut at = 0;
     loop {
-        let (field, next) = if bytes.get(at) == Some(&b'"') {
-            quoted_field(bytes, at)?
-        } else {
-            bare_field(bytes, at)?
-        };
+        let (field, next) =
+            if bytes.get(at) == Some(&b'"') { quoted_field(bytes, at)? } else { bare_field(bytes, at)? };
         fields.push(OsString::from_vec(field));
         match bytes.get(next) {
             Some(b',') => at = next + 1,
@@ -186,10 +163,7 @@ pub fn split_list(text: &OsStr) -> Result<Vec<OsString>, String> {
 }
 
 fn bare_field(bytes: &[u8], start: usize) -> Result<(Vec<u8>, usize), String> {
-    let length = bytes[start..]
-        .iter()
-        .take_while(|byte| !matches!(byte, b',' | b'\n'))
-        .count();
+    let length = bytes[start..].iter().take_while(|byte| !matches!(byte, b',' | b'\n')).count();
     let field = &bytes[start..start + length];
     match field.iter().position(|byte| *byte == b'"') {
         None => Ok((field.to_vec(), start + length)),
@@ -221,12 +195,7 @@ fn quoted_field(bytes: &[u8], start: usize) -> Result<(Vec<u8>, usize), String> 
 fn list_error(bytes: &[u8], at: usize, message: &str) -> String {
     let before = &bytes[..at.min(bytes.len())];
     let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-    let column = at
-        - before
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |p| p + 1)
-        + 1;
+    let column = at - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |p| p + 1) + 1;
     if line == 1 {
         format!("parse error on line {line}, column {column}: {message}")
     } else {
@@ -318,9 +287,7 @@ mod tests {
         assert!(parse_uint("-1".as_ref()).is_err());
         assert_eq!(
             parse_int("99999999999999999999".as_ref()),
-            Err(
-                "strconv.ParseInt: parsing \"99999999999999999999\": value out of range".to_owned()
-            )
+            Err("strconv.ParseInt: parsing \"99999999999999999999\": value out of range".to_owned())
         );
     }
 
@@ -349,10 +316,7 @@ mod tests {
             let nanoseconds = parse_duration(text).ok().map(|d| d.as_nanos());
             assert_eq!(nanoseconds, expected, "{text}");
         }
-        assert_eq!(
-            parse_duration("abc").unwrap_err(),
-            "time: invalid duration \"abc\""
-        );
+        assert_eq!(parse_duration("abc").unwrap_err(), "time: invalid duration \"abc\"");
     }
 
     #[test]
@@ -371,18 +335,9 @@ mod tests {
             ("a\r", Ok(&["a"])),
             ("\"a\nb\"", Ok(&["a\nb"])),
             ("\n", Err("EOF")),
-            (
-                "\"a",
-                Err("parse error on line 1, column 3: extraneous or missing \" in quoted-field"),
-            ),
-            (
-                "a\"b",
-                Err("parse error on line 1, column 2: bare \" in non-quoted-field"),
-            ),
-            (
-                "\"a\"b",
-                Err("parse error on line 1, column 3: extraneous or missing \" in quoted-field"),
-            ),
+            ("\"a", Err("parse error on line 1, column 3: extraneous or missing \" in quoted-field")),
+            ("a\"b", Err("parse error on line 1, column 2: bare \" in non-quoted-field")),
+            ("\"a\"b", Err("parse error on line 1, column 3: extraneous or missing \" in quoted-field")),
         ];
         for (text, expected) in cases {
             let split = split_list(text.as_ref());
@@ -393,9 +348,6 @@ mod tests {
 
     #[test]
     fn quoting_shows_bytes_that_are_no_text() {
-        assert_eq!(
-            quote(OsStr::from_bytes(b"a\"\\\n\xff\x01")),
-            r#""a\"\\\n\xff\u{1}""#
-        );
+        assert_eq!(quote(OsStr::from_bytes(b"a\"\\\n\xff\x01")), r#""a\"\\\n\xff\u{1}""#);
     }
 }

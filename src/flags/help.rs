@@ -17,9 +17,7 @@ fn flag_in_line(line: &str) -> Option<(String, UnknownKind)> {
     // Two more blanks and the room of `-c, `, else a short form.
     let long = match indented.strip_prefix("    ") {
         Some(long) => long,
-        None => indented
-            .strip_prefix('-')
-            .and_then(|rest| rest.get(1..)?.strip_prefix(", "))?,
+        None => indented.strip_prefix('-').and_then(|rest| rest.get(1..)?.strip_prefix(", "))?,
     };
     let rest = long.strip_prefix("--")?;
     let end = rest.find([' ', '[']).unwrap_or(rest.len());
@@ -71,21 +69,14 @@ mod tests {
             ("quiet", UnknownKind::Bool),
             ("tri", UnknownKind::Bool),
         ];
-        assert_eq!(
-            flags,
-            expected.map(|(name, kind)| (name.to_owned(), kind)).into()
-        );
+        assert_eq!(flags, expected.map(|(name, kind)| (name.to_owned(), kind)).into());
     }
 
     #[test]
     fn the_table_knows_every_flag_of_the_real_help_with_its_kind() {
         for (help, engine, minor) in HELP {
             let flags = flags_in_help(help);
-            assert!(
-                flags.len() > 80,
-                "{engine:?} 1.{minor}: {} flags",
-                flags.len()
-            );
+            assert!(flags.len() > 80, "{engine:?} 1.{minor}: {} flags", flags.len());
             for (name, kind) in flags {
                 let spec = table::by_name(&name);
                 let spec = spec.unwrap_or_else(|| panic!("{engine:?} 1.{minor} has --{name}"));
@@ -95,10 +86,7 @@ mod tests {
                     Kind::Value | Kind::Append | Kind::CommaList => UnknownKind::Value,
                 };
                 assert_eq!(kind, expected, "{engine:?} 1.{minor}: --{name}");
-                assert!(
-                    spec.since <= Version::new(1, minor),
-                    "--{name} is in 1.{minor}"
-                );
+                assert!(spec.since <= Version::new(1, minor), "--{name} is in 1.{minor}");
                 assert!(!spec.hidden, "--{name} is not hidden in 1.{minor}");
             }
         }
@@ -110,19 +98,13 @@ mod tests {
             let flags = flags_in_help(help);
             let here = |engines| engines == Engines::Both || engines == engine;
             // podman's own flag before `build`, and hidden behind it; `--help` podman leaves out.
-            let elsewhere =
-                |name: &str| engine == Engines::Podman && ["runtime", "help"].contains(&name);
+            let elsewhere = |name: &str| engine == Engines::Podman && ["runtime", "help"].contains(&name);
             for spec in table::FLAGS.iter().filter(|spec| here(spec.engines)) {
                 let expected = spec.since <= Version::new(1, minor)
                     && !spec.hidden
                     && !elsewhere(spec.name)
                     && spec.name != "progress";
-                assert_eq!(
-                    flags.contains_key(spec.name),
-                    expected,
-                    "{engine:?} 1.{minor}: --{}",
-                    spec.name
-                );
+                assert_eq!(flags.contains_key(spec.name), expected, "{engine:?} 1.{minor}: --{}", spec.name);
             }
         }
     }
@@ -135,9 +117,7 @@ mod tests {
                     continue;
                 };
                 let spec = table::by_name(&name).unwrap();
-                let type_word = line
-                    .split_once(&format!("--{name} "))
-                    .map_or("", |(_, rest)| rest);
+                let type_word = line.split_once(&format!("--{name} ")).map_or("", |(_, rest)| rest);
                 if type_word.starts_with("strings ") {
                     assert_eq!(spec.kind, Kind::CommaList, "{engine:?} 1.{minor}: --{name}");
                 }

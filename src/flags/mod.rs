@@ -88,10 +88,7 @@ pub struct UsageError {
 impl UsageError {
     /// A fault that explains itself.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            way_out: None,
-        }
+        Self { message: message.into(), way_out: None }
     }
 
     /// The same fault with the way out.

@@ -39,11 +39,7 @@ pub fn parse_leading(args: &[OsString]) -> Result<Leading, UsageError> {
     let mut reader = Reader::new(args, Scope::Leading, &nothing);
     reader.read()?;
     let length = reader.at;
-    Ok(Leading {
-        globals: reader.flags.globals,
-        given: reader.flags.given,
-        length,
-    })
+    Ok(Leading { globals: reader.flags.globals, given: reader.flags.given, length })
 }
 
 /// Reads what stands behind `build`. `known` is asked about names that the table lacks.
@@ -78,12 +74,7 @@ struct Found {
 
 impl Found {
     fn row(owner: Owner, spec: &'static FlagSpec) -> Self {
-        Self {
-            owner,
-            name: Cow::Borrowed(spec.name),
-            spec: Some(spec),
-            kind: spec.kind,
-        }
+        Self { owner, name: Cow::Borrowed(spec.name), spec: Some(spec), kind: spec.kind }
     }
 
     fn stands_alone(&self) -> bool {
@@ -111,21 +102,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(
-        args: &'a [OsString],
-        scope: Scope,
-        known: &'a dyn Fn(&str) -> Option<UnknownKind>,
-    ) -> Self {
+    fn new(args: &'a [OsString], scope: Scope, known: &'a dyn Fn(&str) -> Option<UnknownKind>) -> Self {
         let flags = BuildFlags::default();
-        Self {
-            args,
-            at: 0,
-            scope,
-            known,
-            flags,
-            positional: Vec::new(),
-            lone: Vec::new(),
-        }
+        Self { args, at: 0, scope, known, flags, positional: Vec::new(), lone: Vec::new() }
     }
 
     fn read(&mut self) -> Result<(), UsageError> {
@@ -158,18 +137,13 @@ impl<'a> Reader<'a> {
         if self.positional.len() > 1 {
             let received = self.positional.len();
             let fault = format!("accepts at most 1 arg(s), received {received}");
-            let meant = self
-                .lone
-                .iter()
-                .find(|(_, next)| self.positional.contains(next));
+            let meant = self.lone.iter().find(|(_, next)| self.positional.contains(next));
             let way_out = match meant {
                 Some((name, value)) => {
                     let value = value.display();
                     format!("a value of --{name} stands behind `=`: --{name}={value}")
                 }
-                None => {
-                    "build takes one context folder; names go to --tag, files to --file".to_owned()
-                }
+                None => "build takes one context folder; names go to --tag, files to --file".to_owned(),
             };
             return Err(UsageError::new(fault).with_way_out(way_out));
         }
@@ -185,9 +159,7 @@ impl<'a> Reader<'a> {
         }
         let equals = token.iter().position(|byte| *byte == b'=');
         let name = &token[..equals.unwrap_or(token.len())];
-        let found = str::from_utf8(name)
-            .ok()
-            .and_then(|name| self.find_long(name));
+        let found = str::from_utf8(name).ok().and_then(|name| self.find_long(name));
         let Some(found) = found else {
             return Err(unknown_flag(&String::from_utf8_lossy(name), self.scope));
         };
@@ -216,10 +188,7 @@ impl<'a> Reader<'a> {
                 }
                 _ if found.stands_alone() => self.alone(found)?,
                 [] => {
-                    let fault = format!(
-                        "flag needs an argument: '{}' in -{shown}",
-                        shown_first(&shown)
-                    );
+                    let fault = format!("flag needs an argument: '{}' in -{shown}", shown_first(&shown));
                     return self.with_next(found, fault);
                 }
                 value => return self.set(found, Some(owned(value))),
@@ -240,9 +209,7 @@ impl<'a> Reader<'a> {
 
     fn find_short(&self, short: char) -> Option<Found> {
         match self.scope {
-            Scope::Leading => {
-                table::global_by_short(short).map(|spec| Found::row(Owner::Engine, spec))
-            }
+            Scope::Leading => table::global_by_short(short).map(|spec| Found::row(Owner::Engine, spec)),
             Scope::Build => table::by_short(short).map(|spec| Found::row(Owner::Build, spec)),
         }
     }
@@ -253,12 +220,7 @@ impl<'a> Reader<'a> {
             UnknownKind::OptionalValue => Kind::OptionalValue,
             UnknownKind::Value => Kind::Value,
         };
-        Some(Found {
-            owner: Owner::Build,
-            name: Cow::Owned(name.to_owned()),
-            spec: None,
-            kind,
-        })
+        Some(Found { owner: Owner::Build, name: Cow::Owned(name.to_owned()), spec: None, kind })
     }
 
     fn alone(&mut self, found: Found) -> Result<(), UsageError> {
@@ -287,23 +249,12 @@ impl<'a> Reader<'a> {
                 (Some(value), parts)
             }
         };
-        let Found {
-            owner,
-            name,
-            spec,
-            kind,
-        } = found;
+        let Found { owner, name, spec, kind } = found;
         let uses = match owner {
             Owner::Build => &mut self.flags.given,
             Owner::Engine => &mut self.flags.globals,
         };
-        uses.push(Given {
-            name,
-            spec,
-            kind,
-            value,
-            parts,
-        });
+        uses.push(Given { name, spec, kind, value, parts });
         Ok(())
     }
 }
@@ -325,9 +276,8 @@ fn checked(found: &Found, value: OsString) -> Result<(OsString, Vec<OsString>), 
         }
         Kind::CommaList => {
             let parts = go::split_list(&value).map_err(|cause| {
-                refused(cause).with_way_out(
-                    "quote a value with a comma or a quote in it as CSV does: \"a,b\"",
-                )
+                refused(cause)
+                    .with_way_out("quote a value with a comma or a quote in it as CSV does: \"a,b\"")
             })?;
             return Ok((value, parts));
         }
@@ -357,9 +307,7 @@ fn shown_first(shown: &str) -> char {
 fn unknown_flag(name: &str, scope: Scope) -> UsageError {
     let fault = UsageError::new(format!("unknown flag: --{name}"));
     if scope == Scope::Leading && table::by_name(name).is_some() {
-        return fault.with_way_out(format!(
-            "--{name} stands behind the command: build --{name}"
-        ));
+        return fault.with_way_out(format!("--{name} stands behind the command: build --{name}"));
     }
     match nearest(name) {
         Some(near) => fault.with_way_out(format!("did you mean --{near}?")),
@@ -371,11 +319,7 @@ fn unknown_short(short: char, shown: &str, group: &[u8]) -> UsageError {
     let fault = UsageError::new(format!("unknown shorthand flag: '{short}' in -{shown}"));
     let word = String::from_utf8_lossy(group);
     let name = word.split('=').next().unwrap_or_default();
-    if name.len() > 1
-        && table::by_name(name)
-            .or_else(|| table::global_by_name(name))
-            .is_some()
-    {
+    if name.len() > 1 && table::by_name(name).or_else(|| table::global_by_name(name)).is_some() {
         return fault.with_way_out(format!("a long name has two dashes: --{name}"));
     }
     if table::global_by_short(short).is_some() {
@@ -386,10 +330,7 @@ fn unknown_short(short: char, shown: &str, group: &[u8]) -> UsageError {
 
 /// The name that is spelled most alike, when one is near enough to be meant.
 fn nearest(name: &str) -> Option<&'static str> {
-    let rows = table::FLAGS
-        .iter()
-        .chain(table::GLOBALS)
-        .filter(|spec| !spec.hidden);
+    let rows = table::FLAGS.iter().chain(table::GLOBALS).filter(|spec| !spec.hidden);
     let names = rows.flat_map(|spec| spec.aliases.iter().copied().chain([spec.name]));
     let limit = 1 + name.len() / 5;
     names
@@ -406,9 +347,7 @@ fn edits(from: &str, to: &str) -> usize {
     for (i, a) in from.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, b) in to.iter().enumerate() {
-            let mut best = (rows[i][j + 1] + 1)
-                .min(row[j] + 1)
-                .min(rows[i][j] + usize::from(a != b));
+            let mut best = (rows[i][j + 1] + 1).min(row[j] + 1).min(rows[i][j] + usize::from(a != b));
             if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
                 best = best.min(rows[i - 1][j - 1] + 1);
             }

@@ -20,9 +20,7 @@ fn parse_os(args: &[OsString]) -> Result<BuildFlags, UsageError> {
 
 fn all_args(flags: &BuildFlags) -> Vec<String> {
     let args = flags.to_args(&[Role::Key, Role::Pass, Role::Final, Role::Ours]);
-    args.iter()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect()
+    args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect()
 }
 
 fn fault(args: &[&str]) -> String {
@@ -54,15 +52,9 @@ fn a_value_may_look_like_a_flag() {
         ["--label=--layers", "--file=-"]
     );
     assert_eq!(all_args(&parse(&["--tag", "--"]).unwrap()), ["--tag=--"]);
-    assert_eq!(
-        all_args(&parse(&["--build-arg", "A=b=c"]).unwrap()),
-        ["--build-arg=A=b=c"]
-    );
+    assert_eq!(all_args(&parse(&["--build-arg", "A=b=c"]).unwrap()), ["--build-arg=A=b=c"]);
     // pflag: `-t=` is the value `=`, `--tag=` an empty one.
-    assert_eq!(
-        all_args(&parse(&["-t=", "--tag="]).unwrap()),
-        ["--tag==", "--tag="]
-    );
+    assert_eq!(all_args(&parse(&["-t=", "--tag="]).unwrap()), ["--tag==", "--tag="]);
 }
 
 #[test]
@@ -77,14 +69,8 @@ fn the_context_stands_anywhere() {
         assert_eq!(flags.context.as_deref(), Some(OsStr::new(".")), "{args:?}");
         assert_eq!(all_args(&flags), ["--no-cache=true", "--tag=x"], "{args:?}");
     }
-    assert_eq!(
-        parse(&["-"]).unwrap().context.as_deref(),
-        Some(OsStr::new("-"))
-    );
-    assert_eq!(
-        parse(&["--", "-q"]).unwrap().context.as_deref(),
-        Some(OsStr::new("-q"))
-    );
+    assert_eq!(parse(&["-"]).unwrap().context.as_deref(), Some(OsStr::new("-")));
+    assert_eq!(parse(&["--", "-q"]).unwrap().context.as_deref(), Some(OsStr::new("-q")));
     assert_eq!(parse(&["--layers"]).unwrap().context, None);
 }
 
@@ -105,48 +91,23 @@ fn a_switch_takes_a_value_behind_an_equals_sign_only() {
     );
     let error = parse(&["--layers", "false", "."]).unwrap_err();
     assert_eq!(error.message, "accepts at most 1 arg(s), received 2");
-    assert_eq!(
-        error.way_out.unwrap(),
-        "a value of --layers stands behind `=`: --layers=false"
-    );
+    assert_eq!(error.way_out.unwrap(), "a value of --layers stands behind `=`: --layers=false");
 }
 
 #[test]
 fn an_optional_value_stands_behind_an_equals_sign_only() {
-    assert_eq!(
-        parse(&["--pull", "."]).unwrap().optional("pull"),
-        Some(None)
-    );
-    assert_eq!(
-        parse(&["--pull=never"]).unwrap().optional("pull"),
-        Some(Some(OsStr::new("never")))
-    );
-    assert_eq!(
-        parse(&["--pull="]).unwrap().optional("pull"),
-        Some(Some(OsStr::new("")))
-    );
+    assert_eq!(parse(&["--pull", "."]).unwrap().optional("pull"), Some(None));
+    assert_eq!(parse(&["--pull=never"]).unwrap().optional("pull"), Some(Some(OsStr::new("never"))));
+    assert_eq!(parse(&["--pull="]).unwrap().optional("pull"), Some(Some(OsStr::new(""))));
     assert_eq!(parse(&["."]).unwrap().optional("pull"), None);
     let error = parse(&["--pull", "missing", "."]).unwrap_err();
-    assert_eq!(
-        error.way_out.unwrap(),
-        "a value of --pull stands behind `=`: --pull=missing"
-    );
+    assert_eq!(error.way_out.unwrap(), "a value of --pull stands behind `=`: --pull=missing");
 }
 
 #[test]
 fn the_last_value_counts_and_repeatable_flags_add_up() {
-    let flags = parse(&[
-        "--network=a",
-        "--network=b",
-        "-t",
-        "a,b",
-        "-t",
-        "c",
-        "--dns=1,2",
-        "--dns",
-        "3",
-    ])
-    .unwrap();
+    let flags =
+        parse(&["--network=a", "--network=b", "-t", "a,b", "-t", "c", "--dns=1,2", "--dns", "3"]).unwrap();
     assert_eq!(flags.value("network"), Some(OsStr::new("b")));
     assert_eq!(flags.values("tag").collect::<Vec<_>>(), ["a,b", "c"]);
     assert_eq!(flags.values("dns").collect::<Vec<_>>(), ["1", "2", "3"]);
@@ -187,47 +148,24 @@ fn aliases_and_short_forms_become_the_canonical_name() {
 
 #[test]
 fn the_engine_s_own_flags_are_apart_wherever_they_stand() {
-    let before: Vec<OsString> = [
-        "--root",
-        "/r",
-        "-c",
-        "conn",
-        "--log-level=debug",
-        "--engine",
-        "podman",
-        "build",
-        "-c",
-        "5",
-    ]
-    .map(OsString::from)
-    .into();
+    let before: Vec<OsString> =
+        ["--root", "/r", "-c", "conn", "--log-level=debug", "--engine", "podman", "build", "-c", "5"]
+            .map(OsString::from)
+            .into();
     let leading = parse_leading(&before).unwrap();
     assert_eq!(leading.length, 7);
     let flags = parse_os(&before[leading.length + 1..]).unwrap();
-    let behind = parse(&[
-        "--storage-driver",
-        "vfs",
-        "--storage-opt=a",
-        "--runtime=crun",
-        ".",
-    ])
-    .unwrap();
+    let behind = parse(&["--storage-driver", "vfs", "--storage-opt=a", "--runtime=crun", "."]).unwrap();
     assert_eq!(
         flags.after(leading.clone()).globals(),
         ["--root=/r", "--connection=conn", "--log-level=debug"]
     );
-    assert_eq!(
-        behind.globals(),
-        ["--storage-driver=vfs", "--storage-opt=a"]
-    );
+    assert_eq!(behind.globals(), ["--storage-driver=vfs", "--storage-opt=a"]);
     assert_eq!(behind.global("storage-driver"), Some(OsStr::new("vfs")));
     assert_eq!(all_args(&behind), ["--runtime=crun"]);
     let all = behind.after(leading);
     assert_eq!(all.value("engine"), Some(OsStr::new("podman")));
-    assert_eq!(
-        all.keyed().into_keys().collect::<Vec<_>>(),
-        ["runtime", "storage-opt"]
-    );
+    assert_eq!(all.keyed().into_keys().collect::<Vec<_>>(), ["runtime", "storage-opt"]);
 }
 
 #[test]
@@ -246,37 +184,18 @@ fn help_and_version_are_switches_and_not_handed_on() {
 fn a_flag_of_build_before_build_is_refused_with_its_place() {
     let error = parse_leading(&["--no-cache".into(), "build".into()]).unwrap_err();
     assert_eq!(error.message, "unknown flag: --no-cache");
-    assert_eq!(
-        error.way_out.unwrap(),
-        "--no-cache stands behind the command: build --no-cache"
-    );
+    assert_eq!(error.way_out.unwrap(), "--no-cache stands behind the command: build --no-cache");
 }
 
 #[test]
 fn the_installed_engine_is_asked_about_a_name_that_the_table_lacks() {
-    let args = [
-        "--newer-switch",
-        "--newer-value",
-        "x",
-        "--newer-optional",
-        "--newer-optional=y",
-        ".",
-    ];
+    let args = ["--newer-switch", "--newer-value", "x", "--newer-optional", "--newer-optional=y", "."];
     let flags = parse(&args).unwrap();
     assert_eq!(
         all_args(&flags),
-        [
-            "--newer-switch=true",
-            "--newer-value=x",
-            "--newer-optional",
-            "--newer-optional=y"
-        ]
+        ["--newer-switch=true", "--newer-value=x", "--newer-optional", "--newer-optional=y"]
     );
-    assert_eq!(
-        flags.iter_role(Role::Key).count(),
-        4,
-        "what nobody knows is in the key"
-    );
+    assert_eq!(flags.iter_role(Role::Key).count(), 4, "what nobody knows is in the key");
     assert_eq!(flags.keyed()["newer-optional"], ["y"]);
 }
 
@@ -324,17 +243,10 @@ fn a_flag_that_nobody_knows_comes_with_the_nearest_spelling() {
         ("--buildarg=x", "did you mean --build-arg?"),
         ("-layers", "a long name has two dashes: --layers"),
         ("-r", "-r stands before the command"),
-        (
-            "--zzzzzzzz",
-            "neither we nor the installed engine have it: see build --help",
-        ),
+        ("--zzzzzzzz", "neither we nor the installed engine have it: see build --help"),
     ];
     for (arg, expected) in cases {
-        assert_eq!(
-            parse(&[arg]).unwrap_err().way_out.unwrap(),
-            expected,
-            "{arg}"
-        );
+        assert_eq!(parse(&[arg]).unwrap_err().way_out.unwrap(), expected, "{arg}");
     }
 }
 
@@ -353,22 +265,11 @@ fn bytes_that_are_no_text_survive() {
 
 #[test]
 fn roles_part_the_flags_and_keep_their_order() {
-    let flags = parse(&[
-        "--tls-verify=false",
-        "--env=A",
-        "-t",
-        "x",
-        "--env=B",
-        "--target=y",
-        "--creds=u:p",
-    ])
-    .unwrap();
+    let flags =
+        parse(&["--tls-verify=false", "--env=A", "-t", "x", "--env=B", "--target=y", "--creds=u:p"]).unwrap();
     let of = |roles: &[Role]| flags.to_args(roles);
     assert_eq!(of(&[Role::Key]), ["--env=A", "--env=B"]);
-    assert_eq!(
-        of(&[Role::Key, Role::Pass]),
-        ["--tls-verify=false", "--env=A", "--env=B", "--creds=u:p"]
-    );
+    assert_eq!(of(&[Role::Key, Role::Pass]), ["--tls-verify=false", "--env=A", "--env=B", "--creds=u:p"]);
     assert_eq!(of(&[Role::Final]), ["--tag=x"]);
     assert_eq!(of(&[Role::Ours]), ["--target=y"]);
 }

@@ -68,11 +68,7 @@ impl Platform {
     /// The platform that this program runs on.
     pub fn host() -> Self {
         let (arch, variant) = normal_arch(host_arch(), "");
-        Self {
-            os: normal_os(std::env::consts::OS),
-            arch,
-            variant: without_default(variant),
-        }
+        Self { os: normal_os(std::env::consts::OS), arch, variant: without_default(variant) }
     }
 }
 
@@ -90,11 +86,7 @@ fn host_arch() -> &'static str {
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.arch)?;
-        if self.variant.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "/{}", self.variant)
-        }
+        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
     }
 }
 
@@ -107,10 +99,8 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Self, UsageError> {
         let refused = |cause: &str| {
             let shown = super::go::quote(text.as_ref());
-            UsageError::new(format!(
-                "invalid platform syntax for --platform={shown}: {cause}"
-            ))
-            .with_way_out("write os/arch or os/arch/variant, for example linux/arm64")
+            UsageError::new(format!("invalid platform syntax for --platform={shown}: {cause}"))
+                .with_way_out("write os/arch or os/arch/variant, for example linux/arm64")
         };
         let trimmed = text.trim_matches('/');
         if trimmed.is_empty() || trimmed == "local" {
@@ -125,28 +115,17 @@ impl FromStr for Platform {
             return Err(refused("a part has characters that no platform has"));
         }
         match parts.as_slice() {
-            [one] => Self::of_one_word(one)
-                .ok_or_else(|| refused("unknown operating system or architecture")),
+            [one] => {
+                Self::of_one_word(one).ok_or_else(|| refused("unknown operating system or architecture"))
+            }
             [os, arch] => {
                 let (arch, variant) = normal_arch(arch, "");
-                Ok(Self {
-                    os: normal_os(os),
-                    arch,
-                    variant: without_default(variant),
-                })
+                Ok(Self { os: normal_os(os), arch, variant: without_default(variant) })
             }
             [os, arch, variant] => {
                 let (arch, variant) = normal_arch(arch, variant);
-                let variant = if arch == "arm64" && variant.is_empty() {
-                    "v8".to_owned()
-                } else {
-                    variant
-                };
-                Ok(Self {
-                    os: normal_os(os),
-                    arch,
-                    variant,
-                })
+                let variant = if arch == "arm64" && variant.is_empty() { "v8".to_owned() } else { variant };
+                Ok(Self { os: normal_os(os), arch, variant })
             }
             _ => Err(refused("more than three parts")),
         }
@@ -157,28 +136,17 @@ impl Platform {
     fn of_one_word(word: &str) -> Option<Self> {
         let lower = word.to_ascii_lowercase();
         if SYSTEMS.contains(&lower.as_str()) {
-            return Some(Self {
-                os: normal_os(word),
-                ..Self::host()
-            });
+            return Some(Self { os: normal_os(word), ..Self::host() });
         }
         let (arch, variant) = normal_arch(word, "");
         let known = ARCHITECTURES.contains(&arch.as_str());
-        known.then(|| Self {
-            os: Self::host().os,
-            arch,
-            variant: without_default(variant),
-        })
+        known.then(|| Self { os: Self::host().os, arch, variant: without_default(variant) })
     }
 }
 
 /// v7 is what `arm` means when nothing else is said.
 fn without_default(variant: String) -> String {
-    if variant == "v7" {
-        String::new()
-    } else {
-        variant
-    }
+    if variant == "v7" { String::new() } else { variant }
 }
 
 fn normal_os(os: &str) -> String {
@@ -211,16 +179,9 @@ fn normal_arch(arch: &str, variant: &str) -> (String, String) {
 ///
 /// `--os`, `--arch` and `--variant` name one platform together, and a part that is left out is the host's.
 pub fn platforms(flags: &BuildFlags) -> Result<Vec<Platform>, UsageError> {
-    let part = |name| {
-        flags
-            .value(name)
-            .map(|value| value.to_string_lossy().into_owned())
-    };
+    let part = |name| flags.value(name).map(|value| value.to_string_lossy().into_owned());
     let (os, arch, variant) = (part("os"), part("arch"), part("variant"));
-    let single = [&os, &arch, &variant]
-        .into_iter()
-        .flatten()
-        .any(|part| !part.is_empty());
+    let single = [&os, &arch, &variant].into_iter().flatten().any(|part| !part.is_empty());
     if !flags.is_given("platform") {
         if !single {
             return Ok(vec![Platform::host()]);
@@ -229,15 +190,14 @@ pub fn platforms(flags: &BuildFlags) -> Result<Vec<Platform>, UsageError> {
         let named = |part: Option<String>| part.filter(|part| !part.is_empty());
         let os = named(os).unwrap_or(host.os);
         let arch = named(arch).unwrap_or(host.arch);
-        let variant = named(variant)
-            .map(|variant| format!("/{variant}"))
-            .unwrap_or_default();
+        let variant = named(variant).map(|variant| format!("/{variant}")).unwrap_or_default();
         return Ok(vec![format!("{os}/{arch}{variant}").parse()?]);
     }
     if single {
         let fault = "invalid --platform may not be used with --os, --arch, or --variant";
-        return Err(UsageError::new(fault)
-            .with_way_out("write the whole platform: --platform=os/arch/variant"));
+        return Err(
+            UsageError::new(fault).with_way_out("write the whole platform: --platform=os/arch/variant")
+        );
     }
     let mut platforms: Vec<Platform> = Vec::new();
     for value in flags.values("platform") {
@@ -275,27 +235,13 @@ mod tests {
             ("linux/unheard-of", "linux/unheard-of"),
         ];
         for (text, expected) in cases {
-            assert_eq!(
-                text.parse::<Platform>().unwrap().to_string(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), expected, "{text}");
         }
         let host = Platform::host();
         assert_eq!("local".parse(), Ok(host.clone()));
         assert_eq!("".parse(), Ok(host.clone()));
-        assert_eq!(
-            "linux".parse(),
-            Ok(Platform {
-                os: "linux".to_owned(),
-                ..host.clone()
-            })
-        );
-        let s390x = Platform {
-            arch: "s390x".to_owned(),
-            variant: String::new(),
-            ..host
-        };
+        assert_eq!("linux".parse(), Ok(Platform { os: "linux".to_owned(), ..host.clone() }));
+        let s390x = Platform { arch: "s390x".to_owned(), variant: String::new(), ..host };
         assert_eq!("s390x".parse(), Ok(s390x));
     }
 
@@ -303,12 +249,7 @@ mod tests {
     fn what_is_no_platform_is_refused() {
         for text in ["x", "linux/a b", "linux//v7", "a/b/c/d", "linux/ämd"] {
             let error = text.parse::<Platform>().unwrap_err();
-            assert!(
-                error
-                    .message
-                    .starts_with("invalid platform syntax for --platform="),
-                "{text}"
-            );
+            assert!(error.message.starts_with("invalid platform syntax for --platform="), "{text}");
         }
     }
 
@@ -327,14 +268,9 @@ mod tests {
             of("--platform=linux/amd64,linux/arm64 --platform linux/x86_64").unwrap(),
             ["linux/amd64", "linux/arm64"]
         );
+        assert_eq!(of("--os linux --override-arch=arm --variant v6").unwrap(), ["linux/arm/v6"]);
         assert_eq!(
-            of("--os linux --override-arch=arm --variant v6").unwrap(),
-            ["linux/arm/v6"]
-        );
-        assert_eq!(
-            of("--platform=linux/arm64 --arch=arm64")
-                .unwrap_err()
-                .message,
+            of("--platform=linux/arm64 --arch=arm64").unwrap_err().message,
             "invalid --platform may not be used with --os, --arch, or --variant"
         );
     }

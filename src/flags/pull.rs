@@ -119,49 +119,26 @@ mod tests {
 
     fn policy(arg: &str, engine: EngineKind, minor: u32) -> Result<PullPolicy, UsageError> {
         let args: Vec<_> = arg.split_whitespace().map(Into::into).collect();
-        pull_policy(
-            &parse_build(&args, &|_| None).unwrap(),
-            engine,
-            Version::new(1, minor),
-        )
+        pull_policy(&parse_build(&args, &|_| None).unwrap(), engine, Version::new(1, minor))
     }
 
     #[test]
     fn each_engine_s_own_reading_is_kept() {
         use EngineKind::{Buildah, Podman};
         use PullPolicy::{Always, Missing, Never, Newer};
-        let args = [
-            "",
-            "--pull",
-            "--pull=true",
-            "--pull=TRUE",
-            "--pull=false",
-            "--pull=newer",
-        ];
+        let args = ["", "--pull", "--pull=true", "--pull=TRUE", "--pull=false", "--pull=newer"];
         let cases = [
             (Buildah, 28, [Newer, Newer, Newer, Newer, Missing, Newer]),
             (Buildah, 36, [Newer, Newer, Newer, Newer, Missing, Newer]),
-            (
-                Buildah,
-                39,
-                [Missing, Missing, Missing, Missing, Never, Newer],
-            ),
+            (Buildah, 39, [Missing, Missing, Missing, Missing, Never, Newer]),
             (Buildah, 43, [Missing, Always, Always, Always, Never, Newer]),
-            (
-                Podman,
-                28,
-                [Missing, Always, Always, Always, Missing, Newer],
-            ),
+            (Podman, 28, [Missing, Always, Always, Always, Missing, Newer]),
             (Podman, 39, [Missing, Missing, Always, Always, Never, Newer]),
             (Podman, 43, [Missing, Always, Always, Always, Never, Newer]),
         ];
         for (engine, minor, expected) in cases {
             for (arg, expected) in args.iter().zip(expected) {
-                assert_eq!(
-                    policy(arg, engine, minor),
-                    Ok(expected),
-                    "{engine} 1.{minor} {arg}"
-                );
+                assert_eq!(policy(arg, engine, minor), Ok(expected), "{engine} 1.{minor} {arg}");
             }
             for (arg, expected) in [
                 ("--pull=always", Always),
@@ -173,11 +150,7 @@ mod tests {
                 ("--pull=notpresent", Missing),
                 ("--pull=never --pull=always", Always),
             ] {
-                assert_eq!(
-                    policy(arg, engine, minor),
-                    Ok(expected),
-                    "{engine} 1.{minor} {arg}"
-                );
+                assert_eq!(policy(arg, engine, minor), Ok(expected), "{engine} 1.{minor} {arg}");
             }
         }
     }
@@ -185,16 +158,8 @@ mod tests {
     #[test]
     fn an_unknown_word_is_refused_where_buildah_refuses_it() {
         for arg in ["--pull=wat", "--pull="] {
-            assert_eq!(
-                policy(arg, EngineKind::Buildah, 28),
-                Ok(PullPolicy::Missing),
-                "{arg}"
-            );
-            assert_eq!(
-                policy(arg, EngineKind::Podman, 43),
-                Ok(PullPolicy::Missing),
-                "{arg}"
-            );
+            assert_eq!(policy(arg, EngineKind::Buildah, 28), Ok(PullPolicy::Missing), "{arg}");
+            assert_eq!(policy(arg, EngineKind::Podman, 43), Ok(PullPolicy::Missing), "{arg}");
         }
         let error = policy("--pull=wat", EngineKind::Buildah, 43).unwrap_err();
         assert_eq!(error.message, "unrecognized pull policy \"wat\"");
@@ -203,9 +168,6 @@ mod tests {
     #[test]
     fn two_pull_flags_are_refused() {
         let error = policy("--pull-always --pull=missing", EngineKind::Podman, 28).unwrap_err();
-        assert_eq!(
-            error.message,
-            "can only set one of 'pull' or 'pull-always' or 'pull-never'"
-        );
+        assert_eq!(error.message, "can only set one of 'pull' or 'pull-always' or 'pull-never'");
     }
 }

@@ -36,9 +36,10 @@ pub const FLAGS: &[FlagSpec] = rows! {
         "fail when a cache repository cannot be read or written", "decides what an unreachable cache does";
     Ours "engine" Value .choice("ENGINE", ENGINE).of(Engines::Ours)
         "build with buildah, podman or a program at a path (default: auto)",
-        "the engine's name and version have a field of their own in the key";
-    Ours "ignore-file-mode" Value .text("MODE").of(Engines::Ours)
-        "how the ignore file is read", "decides which files of the context are there to copy";
+        "the same instructions on another engine are the same step";
+    Ours "ignore-file-mode" Bool .of(Engines::Ours)
+        "of a file's mode only count whether its owner may execute it, as git does",
+        "reduces what the listing of files in the key holds";
     Ours "keep-stages" Value .text("N|all").of(Engines::Ours)
         "keep the stage images of the last N builds (default: 3)", "decides what is removed afterwards";
     Ours "keep-storage" Value .text("SIZE").of(Engines::Ours)

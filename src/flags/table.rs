@@ -86,30 +86,19 @@ impl Version {
         let mut numbers = text.trim().trim_start_matches('v').splitn(3, '.');
         let major = numbers.next()?.parse().ok()?;
         let minor = numbers.next()?;
-        let digits = minor
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(minor.len());
-        Some(Self {
-            major,
-            minor: minor[..digits].parse().ok()?,
-        })
+        let digits = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
+        Some(Self { major, minor: minor[..digits].parse().ok()? })
     }
 
     /// The buildah inside a podman. A podman that is newer than the list has at least the last one.
     pub fn of_buildah_in_podman(podman: Self) -> Self {
-        let known = PODMAN_BUILDAH
-            .iter()
-            .rev()
-            .find(|(name, _)| *name <= podman);
+        let known = PODMAN_BUILDAH.iter().rev().find(|(name, _)| *name <= podman);
         known.unwrap_or(&PODMAN_BUILDAH[0]).1
     }
 
     /// The first podman that contains this buildah, when the list knows one.
     pub fn of_podman_with_buildah(buildah: Self) -> Option<Self> {
-        PODMAN_BUILDAH
-            .iter()
-            .find(|(_, inside)| *inside >= buildah)
-            .map(|(name, _)| *name)
+        PODMAN_BUILDAH.iter().find(|(_, inside)| *inside >= buildah).map(|(name, _)| *name)
     }
 }
 
@@ -306,15 +295,8 @@ mod tests {
         for spec in FLAGS.iter().chain(GLOBALS) {
             let name = spec.name;
             assert!(!spec.help.is_empty() && !spec.reason.is_empty(), "{name}");
-            assert_eq!(
-                spec.kind == Kind::Bool,
-                spec.value_name.is_empty(),
-                "{name}"
-            );
-            assert!(
-                !spec.help.ends_with('.') && !spec.reason.ends_with('.'),
-                "{name}"
-            );
+            assert_eq!(spec.kind == Kind::Bool, spec.value_name.is_empty(), "{name}");
+            assert!(!spec.help.ends_with('.') && !spec.reason.ends_with('.'), "{name}");
         }
     }
 
@@ -323,12 +305,7 @@ mod tests {
         for table in [FLAGS, GLOBALS] {
             for pair in table.windows(2) {
                 if pair[0].role == pair[1].role && pair[0].engines == pair[1].engines {
-                    assert!(
-                        pair[0].name < pair[1].name,
-                        "{} {}",
-                        pair[0].name,
-                        pair[1].name
-                    );
+                    assert!(pair[0].name < pair[1].name, "{} {}", pair[0].name, pair[1].name);
                 }
             }
         }

@@ -29,9 +29,8 @@ pub fn build_args(
 ) -> Result<BTreeMap<String, OsString>, UsageError> {
     let mut args = BTreeMap::new();
     for path in flags.values("build-arg-file") {
-        let bytes = read_file(Path::new(path)).map_err(|error| {
-            UsageError::new(format!("parsing file {}: {error}", go::quote(path)))
-        })?;
+        let bytes = read_file(Path::new(path))
+            .map_err(|error| UsageError::new(format!("parsing file {}: {error}", go::quote(path))))?;
         match engine {
             EngineKind::Buildah => buildah_arg_file(&bytes, environment, &mut args)?,
             EngineKind::Podman => podman_arg_file(path, &bytes, environment, &mut args)?,
@@ -66,10 +65,7 @@ fn podman_arg_file(
 ) -> Result<(), UsageError> {
     for line in bytes.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let blanks = line
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t'))
-            .count();
+        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let line = &line[blanks..];
         if line.is_empty() || line[0] == b'#' {
             continue;
@@ -79,22 +75,16 @@ fn podman_arg_file(
         let file = go::quote(path);
         if name.is_empty() {
             let shown = go::quote(OsStr::from_bytes(line));
-            return Err(UsageError::new(format!(
-                "parsing file {file}: invalid variable: {shown}"
-            )));
+            return Err(UsageError::new(format!("parsing file {file}: invalid variable: {shown}")));
         }
         if name.iter().any(|byte| matches!(byte, b' ' | b'\t')) {
             let shown = go::quote(OsStr::from_bytes(name));
-            let fault = format!(
-                "parsing file {file}: name {shown} has white spaces, poorly formatted name"
-            );
+            let fault = format!("parsing file {file}: name {shown} has white spaces, poorly formatted name");
             return Err(UsageError::new(fault));
         }
         match (equals, name) {
             (None, [prefix @ .., b'*']) => {
-                let matching = environment
-                    .iter()
-                    .filter(|(name, _)| name.as_bytes().starts_with(prefix));
+                let matching = environment.iter().filter(|(name, _)| name.as_bytes().starts_with(prefix));
                 for (name, value) in matching {
                     args.insert(arg_name(name.as_bytes())?, value.clone());
                 }
@@ -113,10 +103,7 @@ fn set_arg(
     args: &mut BTreeMap<String, OsString>,
 ) -> Result<(), UsageError> {
     let (name, value) = match text.iter().position(|byte| *byte == b'=') {
-        Some(at) => (
-            &text[..at],
-            Some(OsString::from_vec(text[at + 1..].to_vec())),
-        ),
+        Some(at) => (&text[..at], Some(OsString::from_vec(text[at + 1..].to_vec()))),
         None => (text, environment.get(OsStr::from_bytes(text)).cloned()),
     };
     let name = arg_name(name)?;
@@ -130,9 +117,7 @@ fn set_arg(
 fn arg_name(name: &[u8]) -> Result<String, UsageError> {
     String::from_utf8(name.to_vec()).map_err(|_| {
         let shown = go::quote(OsStr::from_bytes(name));
-        UsageError::new(format!(
-            "the build argument {shown} has a name that is not UTF-8"
-        ))
+        UsageError::new(format!("the build argument {shown} has a name that is not UTF-8"))
     })
 }
 
@@ -158,14 +143,10 @@ fn build_context(text: &OsStr) -> Result<(String, BuildContext), UsageError> {
         let fault = format!(
             "while parsing additional build context: [{shown}], accepts value in the form of key=value"
         );
-        UsageError::new(fault)
-            .with_way_out("write --build-context=NAME=DIR or NAME=container-image://IMAGE")
+        UsageError::new(fault).with_way_out("write --build-context=NAME=DIR or NAME=container-image://IMAGE")
     };
     let bytes = text.as_bytes();
-    let equals = bytes
-        .iter()
-        .position(|byte| *byte == b'=')
-        .ok_or_else(refused)?;
+    let equals = bytes.iter().position(|byte| *byte == b'=').ok_or_else(refused)?;
     let name = str::from_utf8(&bytes[..equals]).map_err(|_| refused())?;
     if name.is_empty() {
         return Err(refused());
@@ -198,10 +179,7 @@ pub fn secrets(
     flags: &BuildFlags,
     environment: &Environment,
 ) -> Result<BTreeMap<String, SecretSource>, UsageError> {
-    flags
-        .values("secret")
-        .map(|text| secret(text, environment))
-        .collect()
+    flags.values("secret").map(|text| secret(text, environment)).collect()
 }
 
 fn secret(text: &OsStr, environment: &Environment) -> Result<(String, SecretSource), UsageError> {
@@ -211,10 +189,7 @@ fn secret(text: &OsStr, environment: &Environment) -> Result<(String, SecretSour
     };
     let (mut id, mut source, mut kind) = (None, None, None);
     for token in text.as_bytes().split(|byte| *byte == b',') {
-        let at = token
-            .iter()
-            .position(|byte| *byte == b'=')
-            .ok_or_else(refused)?;
+        let at = token.iter().position(|byte| *byte == b'=').ok_or_else(refused)?;
         let value = OsStr::from_bytes(&token[at + 1..]);
         match &token[..at] {
             b"id" => id = Some(value.to_str().ok_or_else(refused)?.to_owned()),
@@ -230,15 +205,9 @@ fn secret(text: &OsStr, environment: &Environment) -> Result<(String, SecretSour
         }
     }
     let id = id.filter(|id| !id.is_empty()).ok_or_else(refused)?;
-    let source = source
-        .filter(|source| !source.is_empty())
-        .unwrap_or_else(|| OsString::from(&id));
+    let source = source.filter(|source| !source.is_empty()).unwrap_or_else(|| OsString::from(&id));
     let from_env = kind.unwrap_or_else(|| environment.contains_key(OsStr::new(&id)));
-    let source = if from_env {
-        SecretSource::Env(source)
-    } else {
-        SecretSource::File(source.into())
-    };
+    let source = if from_env { SecretSource::Env(source) } else { SecretSource::File(source.into()) };
     Ok((id, source))
 }
 
@@ -246,13 +215,9 @@ fn secret(text: &OsStr, environment: &Environment) -> Result<(String, SecretSour
 pub fn ssh_ids(flags: &BuildFlags) -> Vec<String> {
     let ids = flags.values("ssh").map(|value| {
         let text = value.to_string_lossy();
-        text.split_once('=')
-            .map_or(text.as_ref(), |(id, _)| id)
-            .to_owned()
+        text.split_once('=').map_or(text.as_ref(), |(id, _)| id).to_owned()
     });
-    ids.collect::<std::collections::BTreeSet<_>>()
-        .into_iter()
-        .collect()
+    ids.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 /// Where `--output` puts the files of the image.
@@ -274,8 +239,7 @@ pub fn outputs(flags: &BuildFlags) -> Result<Vec<Output>, UsageError> {
 fn output(text: &OsStr) -> Result<Output, UsageError> {
     let shown = go::quote(text);
     let refused = |fault: String| {
-        UsageError::new(fault)
-            .with_way_out("write DIR, -, type=local,dest=DIR or type=tar,dest=FILE")
+        UsageError::new(fault).with_way_out("write DIR, -, type=local,dest=DIR or type=tar,dest=FILE")
     };
     match text.as_bytes() {
         b"-" => return Ok(Output::Stdout),
@@ -287,25 +251,20 @@ fn output(text: &OsStr) -> Result<Output, UsageError> {
     let (mut kind, mut dest) = (None, None);
     for option in text.as_bytes().split(|byte| *byte == b',') {
         let Some(at) = option.iter().position(|byte| *byte == b'=') else {
-            return Err(refused(format!(
-                "invalid build output options {shown}, expected format key=value"
-            )));
+            return Err(refused(format!("invalid build output options {shown}, expected format key=value")));
         };
         let (key, value) = (&option[..at], OsStr::from_bytes(&option[at + 1..]));
         let slot = match key {
             b"type" if value != "local" && value != "tar" => {
                 let value = go::quote(value);
-                let fault =
-                    format!("invalid type {value} selected for build output options {shown}");
+                let fault = format!("invalid type {value} selected for build output options {shown}");
                 return Err(refused(fault));
             }
             b"type" => &mut kind,
             b"dest" => &mut dest,
             _ => {
                 let key = go::quote(OsStr::from_bytes(key));
-                return Err(refused(format!(
-                    "unrecognized key {key} in build output option: {shown}"
-                )));
+                return Err(refused(format!("unrecognized key {key} in build output option: {shown}")));
             }
         };
         if slot.replace(value).is_some() {
@@ -313,10 +272,7 @@ fn output(text: &OsStr) -> Result<Output, UsageError> {
             return Err(refused(format!("duplicate {key} not supported")));
         }
     }
-    match (
-        kind.and_then(OsStr::to_str),
-        dest.filter(|dest| !dest.is_empty()),
-    ) {
+    match (kind.and_then(OsStr::to_str), dest.filter(|dest| !dest.is_empty())) {
         (Some("tar"), Some(dest)) if dest == "-" => Ok(Output::Stdout),
         (Some("tar"), Some(dest)) => Ok(Output::Tar(dest.into())),
         (Some("local"), Some(dest)) if dest == "-" => Err(refused(format!(
@@ -331,9 +287,7 @@ fn output(text: &OsStr) -> Result<Output, UsageError> {
 
 /// A flag with a whole number: `jobs`, `timestamp`, `retry`, ...
 pub fn number(flags: &BuildFlags, name: &str) -> Option<i64> {
-    flags
-        .value(name)
-        .and_then(|value| go::parse_int(value).ok())
+    flags.value(name).and_then(|value| go::parse_int(value).ok())
 }
 
 /// `--cache-ttl`: how old an entry may be. Zero asks for no cache at all, as with buildah.
@@ -343,10 +297,8 @@ pub fn cache_ttl(flags: &BuildFlags) -> Result<Option<Duration>, UsageError> {
     };
     let age = go::parse_duration(&text.to_string_lossy()).map_err(|cause| {
         let shown = go::quote(text);
-        UsageError::new(format!(
-            "unable to parse value provided {shown} as --cache-ttl: {cause}"
-        ))
-        .with_way_out("write a number with a unit: 90m, 12h, 1h30m")
+        UsageError::new(format!("unable to parse value provided {shown} as --cache-ttl: {cause}"))
+            .with_way_out("write a number with a unit: 90m, 12h, 1h30m")
     })?;
     if age.is_zero() && flags.bool("no-cache") == Some(false) {
         let fault = "cannot use --cache-ttl with duration as 0 and --no-cache=false";
@@ -367,9 +319,7 @@ pub fn timestamp(
     if let Some(seconds) = number(flags, "timestamp") {
         return Ok(Some(seconds));
     }
-    let variable = environment
-        .get(OsStr::new("SOURCE_DATE_EPOCH"))
-        .map(OsString::as_os_str);
+    let variable = environment.get(OsStr::new("SOURCE_DATE_EPOCH")).map(OsString::as_os_str);
     let variable = variable.filter(|_| buildah >= Version::new(1, 41));
     let epoch = flags.value("source-date-epoch").or(variable);
     let Some(text) = epoch.filter(|text| !text.is_empty()) else {

@@ -50,23 +50,15 @@ impl ImageConfig {
         config.created = normal_time(&text(&base, "created"));
         config.author = text(&base, "author");
         config.other_fields = picked(&base, &["comment", "os.version", "os.features"]);
-        config.diff_ids = base
-            .get("rootfs")
-            .and_then(Value::as_object)
-            .map_or(Vec::new(), |r| list(r, "diff_ids"));
+        config.diff_ids =
+            base.get("rootfs").and_then(Value::as_object).map_or(Vec::new(), |r| list(r, "diff_ids"));
         let empty = Map::new();
-        let settings = object(&base, "config")
-            .or(object(&base, "container_config"))
-            .unwrap_or(&empty);
+        let settings = object(&base, "config").or(object(&base, "container_config")).unwrap_or(&empty);
         config.docker_fields = picked(settings, &DOCKER_FIELDS);
         config.user = text(settings, "User");
         config.exposed_ports = keys(settings, "ExposedPorts").collect();
         config.base_env = list(settings, "Env");
-        if config
-            .base_env
-            .iter()
-            .any(|entry| entry.starts_with("PATH="))
-        {
+        if config.base_env.iter().any(|entry| entry.starts_with("PATH=")) {
             config.stage_env = Default::default();
         }
         config.entrypoint = list(settings, "Entrypoint");
@@ -75,10 +67,7 @@ impl ImageConfig {
         config.workdir = text(settings, "WorkingDir");
         config.labels = keys(settings, "Labels")
             .map(|key| {
-                let value = settings["Labels"][&key]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned();
+                let value = settings["Labels"][&key].as_str().unwrap_or_default().to_owned();
                 (key, value)
             })
             .collect();
@@ -86,11 +75,7 @@ impl ImageConfig {
         config.health_check = object(settings, "Healthcheck").map(HealthCheck::of_config);
         config.triggers = list(settings, "OnBuild");
         config.shell = list(settings, "Shell");
-        let history = base
-            .get("history")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let history = base.get("history").and_then(Value::as_array).into_iter().flatten();
         config.history = history
             .filter_map(Value::as_object)
             .map(|entry| {
@@ -107,9 +92,7 @@ impl ImageConfig {
                 normal
             })
             .collect();
-        debug_assert!(
-            config.stage_env.entries().is_empty() || config.stage_env.entries() == [DEFAULT_PATH]
-        );
+        debug_assert!(config.stage_env.entries().is_empty() || config.stage_env.entries() == [DEFAULT_PATH]);
         Ok(config)
     }
 }
@@ -119,22 +102,12 @@ fn object<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String,
 }
 
 fn text(map: &Map<String, Value>, name: &str) -> String {
-    map.get(name)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+    map.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn list(map: &Map<String, Value>, name: &str) -> Vec<String> {
-    let values = map
-        .get(name)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    values
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    let values = map.get(name).and_then(Value::as_array).into_iter().flatten();
+    values.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn keys<'a>(map: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = String> + 'a {
@@ -142,8 +115,5 @@ fn keys<'a>(map: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = Str
 }
 
 fn picked(map: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
-    names
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), map.get(*name)?.clone())))
-        .collect()
+    names.iter().filter_map(|name| Some(((*name).to_owned(), map.get(*name)?.clone()))).collect()
 }

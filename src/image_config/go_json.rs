@@ -20,9 +20,7 @@ pub(super) fn to_bytes(value: &Value) -> Vec<u8> {
 
 /// A time as Go writes it back: no zeros at the end of the fraction, `Z` for UTC.
 pub(super) fn normal_time(time: &str) -> String {
-    let utc = ["+00:00", "-00:00", "Z"]
-        .iter()
-        .find_map(|zone| time.strip_suffix(zone));
+    let utc = ["+00:00", "-00:00", "Z"].iter().find_map(|zone| time.strip_suffix(zone));
     match utc {
         Some(time) if time.contains('.') => {
             format!("{}Z", time.trim_end_matches('0').trim_end_matches('.'))
@@ -80,7 +78,8 @@ mod tests {
     #[test]
     fn strings_are_escaped_as_in_go() {
         let value = json!({"b": "<a & b>\u{2028}", "a": "\"\\/\n\r\t\u{8}\u{1}\u{7f}é"});
-        let expected = "{\"b\":\"\\u003ca \\u0026 b\\u003e\\u2028\",\"a\":\"\\\"\\\\/\\n\\r\\t\\u0008\\u0001\u{7f}é\"}";
+        let expected =
+            "{\"b\":\"\\u003ca \\u0026 b\\u003e\\u2028\",\"a\":\"\\\"\\\\/\\n\\r\\t\\u0008\\u0001\u{7f}é\"}";
         assert_eq!(String::from_utf8(to_bytes(&value)).unwrap(), expected);
     }
 

@@ -22,19 +22,13 @@ impl HealthCheck {
         rules: Rules,
     ) -> Result<Self, InstructionError> {
         let mut words = words.into_iter();
-        let kind = words
-            .next()
-            .ok_or(InstructionError::AtLeastOne("HEALTHCHECK"))?
-            .to_uppercase();
+        let kind = words.next().ok_or(InstructionError::AtLeastOne("HEALTHCHECK"))?.to_uppercase();
         let command: Vec<String> = words.collect();
         if kind == "NONE" {
             if !command.is_empty() {
                 return Err(InstructionError::HealthcheckNone);
             }
-            return Ok(Self {
-                test: vec![kind],
-                ..Self::default()
-            });
+            return Ok(Self { test: vec![kind], ..Self::default() });
         }
         let mut check = Self::default();
         check.read_flags(instruction, rules)?;
@@ -44,11 +38,7 @@ impl HealthCheck {
         if command.is_empty() {
             return Err(InstructionError::HealthcheckCommand);
         }
-        let kind = if instruction.json.is_some() {
-            "CMD"
-        } else {
-            "CMD-SHELL"
-        };
+        let kind = if instruction.json.is_some() { "CMD" } else { "CMD-SHELL" };
         check.test = std::iter::once(kind.to_owned()).chain(command).collect();
         Ok(check)
     }
@@ -56,11 +46,7 @@ impl HealthCheck {
     /// Reads what a base image's config has.
     pub(super) fn of_config(config: &Map<String, Value>) -> Self {
         let number = |name: &str| config.get(name).and_then(Value::as_i64).unwrap_or_default();
-        let test = config
-            .get("Test")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let test = config.get("Test").and_then(Value::as_array).into_iter().flatten();
         Self {
             test: test.filter_map(Value::as_str).map(str::to_owned).collect(),
             interval: number("Interval"),
@@ -91,11 +77,7 @@ impl HealthCheck {
     }
 
     /// Go's `flag` package takes the next word where `=value` is missing, which here is another flag.
-    fn read_flags(
-        &mut self,
-        instruction: &Instruction,
-        rules: Rules,
-    ) -> Result<(), InstructionError> {
+    fn read_flags(&mut self, instruction: &Instruction, rules: Rules) -> Result<(), InstructionError> {
         let mut flags = instruction.flags.iter();
         while let Some(flag) = flags.next() {
             let known = match flag.name.as_str() {
@@ -104,19 +86,10 @@ impl HealthCheck {
                 _ => false,
             };
             if !known {
-                return Err(InstructionError::Flag {
-                    keyword: "HEALTHCHECK",
-                    flag: flag.word(),
-                });
+                return Err(InstructionError::Flag { keyword: "HEALTHCHECK", flag: flag.word() });
             }
-            let refused = |expected| InstructionError::FlagValue {
-                flag: flag.word(),
-                expected,
-            };
-            let value = flag
-                .value
-                .clone()
-                .or_else(|| flags.next().map(|next| next.word()));
+            let refused = |expected| InstructionError::FlagValue { flag: flag.word(), expected };
+            let value = flag.value.clone().or_else(|| flags.next().map(|next| next.word()));
             let value = value.ok_or_else(|| refused("it needs one"))?;
             let field = match flag.name.as_str() {
                 "retries" => {
@@ -170,17 +143,13 @@ fn nanoseconds(text: &str) -> Option<i64> {
     }
     let mut total: i128 = 0;
     while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, behind) = rest.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return None;
         }
-        let unit_end = behind
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(behind.len());
+        let unit_end = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
         let (unit, behind) = behind.split_at(unit_end);
         let unit: i128 = match unit {
             "ns" => 1,
@@ -191,18 +160,10 @@ fn nanoseconds(text: &str) -> Option<i64> {
             "h" => 3_600_000_000_000,
             _ => return None,
         };
-        let whole: i128 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse::<i64>().ok()?.into()
-        };
+        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse::<i64>().ok()?.into() };
         let fraction = &fraction[..fraction.len().min(18)];
         let scale = 10_i128.pow(fraction.len().try_into().ok()?);
-        let fraction: i128 = if fraction.is_empty() {
-            0
-        } else {
-            fraction.parse().ok()?
-        };
+        let fraction: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
         total += whole * unit + fraction * unit / scale;
         if total > i64::MAX.into() {
             return None;

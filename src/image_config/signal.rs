@@ -13,23 +13,18 @@ pub(super) fn is_signal(text: &str) -> bool {
 
 fn is_realtime(name: &str) -> bool {
     let offset = |text: &str, last: u8| {
-        text.parse::<u8>()
-            .is_ok_and(|offset| (1..=last).contains(&offset) && offset.to_string() == text)
+        text.parse::<u8>().is_ok_and(|offset| (1..=last).contains(&offset) && offset.to_string() == text)
     };
     matches!(name, "RTMIN" | "RTMAX")
-        || name
-            .strip_prefix("RTMIN+")
-            .is_some_and(|text| offset(text, 15))
-        || name
-            .strip_prefix("RTMAX-")
-            .is_some_and(|text| offset(text, 14))
+        || name.strip_prefix("RTMIN+").is_some_and(|text| offset(text, 15))
+        || name.strip_prefix("RTMAX-").is_some_and(|text| offset(text, 14))
 }
 
 const NAMES: [&str; 41] = [
-    "ABRT", "ALRM", "BUF", "BUG", "BUS", "CHLD", "CLD", "CONT", "EMT", "FPE", "HUP", "ILL", "INFO",
-    "INT", "IO", "IOT", "KILL", "LWP", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT",
-    "STOP", "SYS", "TERM", "THR", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG", "USR1", "USR2",
-    "VTALRM", "WINCH", "XCPU", "XFSZ",
+    "ABRT", "ALRM", "BUF", "BUG", "BUS", "CHLD", "CLD", "CONT", "EMT", "FPE", "HUP", "ILL", "INFO", "INT",
+    "IO", "IOT", "KILL", "LWP", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS",
+    "TERM", "THR", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG", "USR1", "USR2", "VTALRM", "WINCH",
+    "XCPU", "XFSZ",
 ];
 
 #[cfg(test)]

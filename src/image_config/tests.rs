@@ -18,12 +18,8 @@ fn built(
     format: ImageFormat,
     native: &Value,
 ) -> Result<ImageConfig, InstructionError> {
-    let file = parse(
-        source.as_bytes().to_vec(),
-        Path::new("Containerfile"),
-        Dialect::BeforeHeredocs,
-    )
-    .unwrap();
+    let file =
+        parse(source.as_bytes().to_vec(), Path::new("Containerfile"), Dialect::BeforeHeredocs).unwrap();
     let stages = file.stages().unwrap();
     let platform = Platform::parse("linux/amd64").unwrap();
     let build_args = BuildArgs {
@@ -33,18 +29,11 @@ fn built(
         build: platform,
     };
     let mut config = ImageConfig::from_base(BASE.as_bytes(), format, rules).unwrap();
-    let base = StageBase {
-        env: config.env(),
-        ..StageBase::default()
-    };
+    let base = StageBase { env: config.env(), ..StageBase::default() };
     let mut scope = Scope::new(rules, build_args, &stages.heading)?.enter_stage(base)?;
     for (index, instruction) in stages.stages[0].body.iter().enumerate() {
         let comment = native["history"][index + 1]["comment"].as_str();
-        let note = HistoryNote {
-            created: "1970-01-01T00:00:00Z",
-            comment,
-            suffix: "",
-        };
+        let note = HistoryNote { created: "1970-01-01T00:00:00Z", comment, suffix: "" };
         config.apply(instruction, &mut scope, &note)?;
     }
     config.set_label("io.buildah.version", "1.28.2");
@@ -62,9 +51,7 @@ fn settings(rules: Rules, instructions: &str) -> Value {
 
 fn refusal(instruction: &str) -> String {
     let source = format!("FROM a\n{instruction}");
-    built(&source, Rules::Buildah28, ImageFormat::Docker, &Value::Null)
-        .unwrap_err()
-        .to_string()
+    built(&source, Rules::Buildah28, ImageFormat::Docker, &Value::Null).unwrap_err().to_string()
 }
 
 #[test]
@@ -72,28 +59,15 @@ fn an_oci_config_is_the_engines_to_the_byte() {
     let expected = include_str!("measured/oci.json");
     let native = serde_json::from_str(expected).unwrap();
     let config = built(CONTAINERFILE, Rules::Buildah28, ImageFormat::Oci, &native).unwrap();
-    assert_eq!(
-        String::from_utf8(config.to_bytes()).unwrap(),
-        expected.trim_end()
-    );
+    assert_eq!(String::from_utf8(config.to_bytes()).unwrap(), expected.trim_end());
 }
 
 #[test]
 fn a_docker_config_is_the_engines_but_for_names_it_makes_up() {
     let mut native: Value = serde_json::from_str(include_str!("measured/docker.json")).unwrap();
-    let mut config = built(
-        CONTAINERFILE,
-        Rules::Buildah28,
-        ImageFormat::Docker,
-        &native,
-    )
-    .unwrap();
+    let mut config = built(CONTAINERFILE, Rules::Buildah28, ImageFormat::Docker, &native).unwrap();
     config.set_parent(native["parent"].as_str().map(str::to_owned));
-    native
-        .as_object_mut()
-        .unwrap()
-        .shift_remove("container")
-        .unwrap();
+    native.as_object_mut().unwrap().shift_remove("container").unwrap();
     native["config"]["Hostname"] = json!("");
     native["container_config"]["Hostname"] = json!("");
     assert_eq!(config.to_value().to_string(), native.to_string());
@@ -121,18 +95,12 @@ fn a_config_is_read_back_as_it_was_written() {
 #[test]
 fn instructions_change_the_config_as_the_engine_does() {
     for (instructions, expected) in [
-        (
-            "ENTRYPOINT x y",
-            json!({"Entrypoint": ["/bin/sh", "-c", "x y"]}),
-        ),
+        ("ENTRYPOINT x y", json!({"Entrypoint": ["/bin/sh", "-c", "x y"]})),
         ("CMD a\nENTRYPOINT", json!({"Cmd": ["/bin/sh", "-c", "a"]})),
         ("CMD []\nENTRYPOINT [\"x\"]", json!({"Entrypoint": ["x"]})),
         ("CMD", json!({"Cmd": ["/bin/sh", "-c"]})),
         ("CMD --help", json!({"Cmd": ["/bin/sh", "-c"]})),
-        (
-            "SHELL [\"/x\"]\nCMD a",
-            json!({"Cmd": ["/bin/sh", "-c", "a"]}),
-        ),
+        ("SHELL [\"/x\"]\nCMD a", json!({"Cmd": ["/bin/sh", "-c", "a"]})),
         (
             "EXPOSE 80 80/udp 443/TCP\nEXPOSE 80/sctp 90-92",
             json!({"ExposedPorts": {"443/TCP": {}, "80/tcp": {}, "80/udp": {}, "90-92/tcp": {}}}),
@@ -143,32 +111,19 @@ fn instructions_change_the_config_as_the_engine_does() {
         ),
         ("WORKDIR /a/../b/", json!({"WorkingDir": "/a/../b/"})),
         ("WORKDIR a\nWORKDIR b/", json!({"WorkingDir": "/a/b"})),
-        (
-            "ENV A=1 B=2\nENV PATH=/x\nENV B=3 A=4",
-            json!({"Env": ["A=4", "B=3", "PATH=/x"]}),
-        ),
+        ("ENV A=1 B=2\nENV PATH=/x\nENV B=3 A=4", json!({"Env": ["A=4", "B=3", "PATH=/x"]})),
         ("STOPSIGNAL sigrtmin+3", json!({"StopSignal": "sigrtmin+3"})),
         ("USER a b", json!({"User": "a b"})),
-        (
-            "LABEL a=1 b=2\nLABEL a=3",
-            json!({"Labels": {"a": "3", "b": "2"}}),
-        ),
+        ("LABEL a=1 b=2\nLABEL a=3", json!({"Labels": {"a": "3", "b": "2"}})),
     ] {
-        assert_eq!(
-            settings(Rules::Buildah28, instructions),
-            expected,
-            "{instructions}"
-        );
+        assert_eq!(settings(Rules::Buildah28, instructions), expected, "{instructions}");
     }
 }
 
 #[test]
 fn later_engines_tell_ports_apart_by_protocol() {
     let expected = json!({"ExposedPorts": {"80/tcp": {}, "80/udp": {}}});
-    assert_eq!(
-        settings(Rules::Buildah43, "EXPOSE 80\nEXPOSE 80/udp"),
-        expected
-    );
+    assert_eq!(settings(Rules::Buildah43, "EXPOSE 80\nEXPOSE 80/udp"), expected);
 }
 
 #[test]
@@ -178,10 +133,7 @@ fn what_the_engine_refuses_is_refused() {
         ("LABEL", "LABEL requires at least one argument"),
         ("EXPOSE $N", "EXPOSE requires at least one argument"),
         ("VOLUME", "VOLUME requires at least one argument"),
-        (
-            "VOLUME [\"\"]",
-            "Volume specified can not be an empty string",
-        ),
+        ("VOLUME [\"\"]", "Volume specified can not be an empty string"),
         ("ARG", "ARG requires at least one argument"),
         ("USER", "USER requires exactly one argument"),
         ("WORKDIR", "WORKDIR requires exactly one argument"),
@@ -192,54 +144,24 @@ fn what_the_engine_refuses_is_refused() {
         ("SHELL []", "SHELL requires at least one argument"),
         ("ONBUILD", "ONBUILD requires at least one argument"),
         ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
-        (
-            "ONBUILD MAINTAINER x",
-            "MAINTAINER isn't allowed as an ONBUILD trigger",
-        ),
-        (
-            "ONBUILD ONBUILD RUN x",
-            "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
-        ),
+        ("ONBUILD MAINTAINER x", "MAINTAINER isn't allowed as an ONBUILD trigger"),
+        ("ONBUILD ONBUILD RUN x", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
         ("HEALTHCHECK", "HEALTHCHECK requires at least one argument"),
         ("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"),
         ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
-        (
-            "HEALTHCHECK FOO x",
-            "Unknown type \"FOO\" in HEALTHCHECK (try CMD)",
-        ),
-        (
-            "HEALTHCHECK --foo=1 CMD a",
-            "HEALTHCHECK does not have the flag `--foo=1`",
-        ),
-        (
-            "HEALTHCHECK --start-interval=1s CMD a",
-            "HEALTHCHECK does not have the flag `--start-interval=1s`",
-        ),
-        (
-            "HEALTHCHECK --interval CMD a",
-            "the value of `--interval` is not valid: it needs one",
-        ),
-        (
-            "HEALTHCHECK --interval=0s CMD a",
-            "the value of `--interval=0s` is not valid: it must be positive",
-        ),
+        ("HEALTHCHECK FOO x", "Unknown type \"FOO\" in HEALTHCHECK (try CMD)"),
+        ("HEALTHCHECK --foo=1 CMD a", "HEALTHCHECK does not have the flag `--foo=1`"),
+        ("HEALTHCHECK --start-interval=1s CMD a", "HEALTHCHECK does not have the flag `--start-interval=1s`"),
+        ("HEALTHCHECK --interval CMD a", "the value of `--interval` is not valid: it needs one"),
+        ("HEALTHCHECK --interval=0s CMD a", "the value of `--interval=0s` is not valid: it must be positive"),
         (
             "HEALTHCHECK --timeout=1 CMD a",
             "the value of `--timeout=1` is not valid: it must be a duration like 1m30s",
         ),
-        (
-            "HEALTHCHECK --retries=0 CMD a",
-            "the value of `--retries=0` is not valid: it must be at least 1",
-        ),
-        (
-            "HEALTHCHECK --retries=x CMD a",
-            "the value of `--retries=x` is not valid: it must be a number",
-        ),
+        ("HEALTHCHECK --retries=0 CMD a", "the value of `--retries=0` is not valid: it must be at least 1"),
+        ("HEALTHCHECK --retries=x CMD a", "the value of `--retries=x` is not valid: it must be a number"),
         ("FOO x", "unknown instruction: \"FOO\""),
-        (
-            "LABEL a=\"b",
-            "unexpected end of `\"b` while looking for a matching \"",
-        ),
+        ("LABEL a=\"b", "unexpected end of `\"b` while looking for a matching \""),
     ] {
         assert_eq!(refusal(instruction), expected, "{instruction}");
     }
@@ -250,14 +172,8 @@ fn a_health_check_is_kept_in_docker_format_only() {
     for (instruction, expected) in [
         ("HEALTHCHECK NONE", json!({"Test": ["NONE"]})),
         ("HEALTHCHECK --foo NONE", json!({"Test": ["NONE"]})),
-        (
-            "HEALTHCHECK cmd a  b",
-            json!({"Test": ["CMD-SHELL", "a  b"]}),
-        ),
-        (
-            "HEALTHCHECK CMD [\"a\", \"b\"]",
-            json!({"Test": ["CMD", "a", "b"]}),
-        ),
+        ("HEALTHCHECK cmd a  b", json!({"Test": ["CMD-SHELL", "a  b"]})),
+        ("HEALTHCHECK CMD [\"a\", \"b\"]", json!({"Test": ["CMD", "a", "b"]})),
         (
             "HEALTHCHECK --interval=1m30s --timeout=1.5s --start-period=1h --retries=+2 CMD a",
             json!({
@@ -267,31 +183,16 @@ fn a_health_check_is_kept_in_docker_format_only() {
         ),
     ] {
         let source = format!("FROM a\n{instruction}");
-        let config = |format| {
-            built(&source, Rules::Buildah28, format, &Value::Null)
-                .unwrap()
-                .to_value()
-        };
-        assert_eq!(
-            config(ImageFormat::Docker)["config"]["Healthcheck"],
-            expected,
-            "{instruction}"
-        );
-        assert_eq!(
-            config(ImageFormat::Oci)["config"].get("Healthcheck"),
-            None,
-            "{instruction}"
-        );
+        let config = |format| built(&source, Rules::Buildah28, format, &Value::Null).unwrap().to_value();
+        assert_eq!(config(ImageFormat::Docker)["config"]["Healthcheck"], expected, "{instruction}");
+        assert_eq!(config(ImageFormat::Oci)["config"].get("Healthcheck"), None, "{instruction}");
     }
 }
 
 #[test]
 fn layers_come_with_their_own_history() {
-    let mut config = ImageConfig::scratch(
-        &Platform::parse("linux/arm/v7").unwrap(),
-        ImageFormat::Oci,
-        Rules::Buildah39,
-    );
+    let mut config =
+        ImageConfig::scratch(&Platform::parse("linux/arm/v7").unwrap(), ImageFormat::Oci, Rules::Buildah39);
     config.add_layer("sha256:a", "2026-01-01T00:00:00Z", "/bin/sh -c x", None);
     let expected = json!({
         "created": "2026-01-01T00:00:00Z",

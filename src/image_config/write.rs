@@ -63,14 +63,7 @@ impl ImageConfig {
                 entry.unless_empty("author", self.author.as_str());
             }
             ImageFormat::Docker => {
-                entry.always(
-                    "created",
-                    if created.is_empty() {
-                        go_json::ZERO_TIME
-                    } else {
-                        created
-                    },
-                );
+                entry.always("created", if created.is_empty() { go_json::ZERO_TIME } else { created });
                 entry.unless_empty("author", self.author.as_str());
                 entry.unless_empty("created_by", created_by);
             }
@@ -96,10 +89,7 @@ impl ImageConfig {
             image.unless_empty("variant", self.variant.as_str());
         }
         image.always("config", self.oci_settings());
-        image.always(
-            "rootfs",
-            json!({"type": "layers", "diff_ids": self.diff_ids}),
-        );
+        image.always("rootfs", json!({"type": "layers", "diff_ids": self.diff_ids}));
         image.unless_empty("history", self.history.clone());
         image.0
     }
@@ -122,14 +112,7 @@ impl ImageConfig {
         let mut image = Object::default();
         let settings = self.docker_settings();
         self.copy_other(&mut image, &["comment"]);
-        image.always(
-            "created",
-            if self.created.is_empty() {
-                go_json::ZERO_TIME
-            } else {
-                &self.created
-            },
-        );
+        image.always("created", if self.created.is_empty() { go_json::ZERO_TIME } else { &self.created });
         image.always("container_config", settings.clone());
         image.unless_empty("author", self.author.as_str());
         image.always("config", settings);
@@ -148,20 +131,9 @@ impl ImageConfig {
 
     fn docker_settings(&self) -> Map<String, Value> {
         let mut settings = Object::default();
-        let [
-            hostname,
-            domainname,
-            stdin,
-            stdout,
-            stderr,
-            tty,
-            open_stdin,
-            stdin_once,
-            image,
-            rest @ ..,
-        ] = DOCKER_FIELDS;
-        let given =
-            |name: &str, default: Value| self.docker_fields.get(name).cloned().unwrap_or(default);
+        let [hostname, domainname, stdin, stdout, stderr, tty, open_stdin, stdin_once, image, rest @ ..] =
+            DOCKER_FIELDS;
+        let given = |name: &str, default: Value| self.docker_fields.get(name).cloned().unwrap_or(default);
         for name in [hostname, domainname] {
             settings.always(name, given(name, json!("")));
         }
@@ -194,26 +166,17 @@ impl ImageConfig {
     }
 
     fn labels(&self) -> Map<String, Value> {
-        self.labels
-            .iter()
-            .map(|(key, value)| (key.clone(), json!(value)))
-            .collect()
+        self.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
     }
 
     fn copy_other(&self, image: &mut Object, names: &[&str]) {
         for name in names {
-            image.unless_empty(
-                name,
-                self.other_fields.get(*name).cloned().unwrap_or_default(),
-            );
+            image.unless_empty(name, self.other_fields.get(*name).cloned().unwrap_or_default());
         }
     }
 }
 
 /// A set as Go writes a map to empty structs.
 fn set<'a>(names: impl IntoIterator<Item = &'a String>) -> Map<String, Value> {
-    names
-        .into_iter()
-        .map(|name| (name.clone(), json!({})))
-        .collect()
+    names.into_iter().map(|name| (name.clone(), json!({}))).collect()
 }

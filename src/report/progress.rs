@@ -122,9 +122,17 @@ impl Progress {
                 let shown = verdict.to_string().replacen("run", "build", 1);
                 let (word, reason) = shown.split_once(": ").unwrap_or((&shown, ""));
                 let code = if verdict.is_hit() { "32" } else { "36" };
-                let mut line = format!("{} {} {title}", self.painted("1", &label), self.painted(code, &word.to_uppercase()));
+                let mut line = format!(
+                    "{} {} {title}",
+                    self.painted("1", &label),
+                    self.painted(code, &word.to_uppercase())
+                );
                 if !reason.is_empty() {
-                    line.push_str(&format!("\n{:width$} because: {reason}", "", width = label.chars().count()));
+                    line.push_str(&format!(
+                        "\n{:width$} because: {reason}",
+                        "",
+                        width = label.chars().count()
+                    ));
                 }
                 self.line(&line);
             }
@@ -155,7 +163,7 @@ impl Progress {
                 json!({"event": "decided", "at": at(*step), "verdict": verdict, "key": key, "image": image})
             }
             Event::Waiting { step, what } => json!({"event": "waiting", "at": at(*step), "for": what}),
-            Event::Started { step } => json!({"event": "started", "at": at(*step)}),
+            Event::Started { step, at: time } => json!({"event": "started", "at": at(*step), "time": time}),
             Event::Output { step, line } => {
                 let (stream, bytes) = match line {
                     OutputLine::Stdout(bytes) => ("stdout", bytes),

@@ -40,6 +40,12 @@ impl Store {
         read_json(&self.names_path()).unwrap_or_default()
     }
 
+    /// The names that are kept for a stage of a build.
+    pub fn names_of(&self, identity: &str, stage: &str) -> Vec<String> {
+        let kept: Kept = read_json(&self.names_path()).unwrap_or_default();
+        kept.get(&format!("{identity}/{stage}")).cloned().unwrap_or_default()
+    }
+
     /// All names that are kept.
     pub fn kept_names(&self) -> Vec<String> {
         read_json::<Kept>(&self.names_path()).unwrap_or_default().into_values().flatten().collect()

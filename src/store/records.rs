@@ -44,7 +44,7 @@ impl RecordFile {
     }
 }
 
-fn write(path: &PathBuf, record: &BuildRecord, durably: bool) -> anyhow::Result<()> {
+fn write(path: &std::path::Path, record: &BuildRecord, durably: bool) -> anyhow::Result<()> {
     let bytes = serde_json::to_vec_pretty(record).context("writing a build record")?;
     let written =
         if durably { crate::atomic::write_durably(path, &bytes) } else { crate::atomic::write(path, &bytes) };

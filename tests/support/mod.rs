@@ -223,6 +223,12 @@ impl Scenario {
         scenario
     }
 
+    /// Builds with another engine from here on.
+    pub fn switch(&mut self, kind: Kind) {
+        self.kind = kind;
+        self.make_wrapper(kind);
+    }
+
     /// A program of the engine's name that notes its arguments and becomes the engine.
     fn make_wrapper(&self, kind: Kind) {
         let script = format!(
@@ -303,6 +309,13 @@ impl Scenario {
         let path = self.context().join(path);
         let _ = fs::remove_file(&path);
         symlink(target, path).unwrap();
+        self
+    }
+
+    /// Runs a command in the context folder.
+    pub fn shell(&self, script: &str) -> &Self {
+        let output = Command::new("sh").args(["-ec", script]).current_dir(self.context()).output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
         self
     }
 
