@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::corpus::{Case, Expectation, Relation};
 use crate::side::Outcome;
 
+/// The most characters of a value that are shown.
+const MOST: usize = 300;
+
 /// One place where two outcomes differ.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
@@ -20,7 +23,14 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+        // A whole image on one side alone would fill the screen.
+        let show = |side: &Option<String>| match side {
+            Some(value) if value.chars().count() > MOST => {
+                format!("{}…", value.chars().take(MOST).collect::<String>())
+            }
+            Some(value) => value.clone(),
+            None => "nothing".to_owned(),
+        };
         write!(f, "{}: {} -> {}", self.field, show(&self.native), show(&self.subject))
     }
 }
@@ -112,7 +122,7 @@ pub fn broken_expectations(case: &Case, native: &Outcome) -> Vec<String> {
             Relation::Lacks => found.is_none_or(|found| !holds_text(found, value)),
         };
         if !holds {
-            let is = found.map_or("nothing".to_owned(), plain);
+            let is: String = found.map_or("nothing".to_owned(), plain).chars().take(MOST).collect();
             broken.push(format!("{path} is {is}, the case expects {relation:?} {value}"));
         }
     }

@@ -45,6 +45,9 @@ pub struct Case {
     pub outputs: Vec<Output>,
     /// Whether both sides get no `--layers` at all, for flags that do not go with one.
     pub no_mode_flag: bool,
+    /// Paths (`*` stands for anything) whose content two runs of one engine do not share, and `history-digests` where
+    /// that shows in the history.
+    pub varies: Vec<String>,
     /// Whether standard output is compared.
     pub stdout: bool,
     /// Whether stagecache adds its stage labels (they are left out of the comparison).
@@ -292,11 +295,7 @@ fn lay_out(entry: &Entry, all: &[Entry], dir: &Path, filled: &dyn Fn(&str) -> St
             }
         }
         EntryKind::Archive { of, compression } => {
-            let of = inside(of)?;
-            let packed: Vec<Entry> =
-                all.iter().filter(|entry| entry.path.starts_with(&of)).cloned().collect();
-            let of = dir.join(of);
-            settle(dir, &packed)?;
+            let of = packed(of, all, dir)?;
             let mut tar = Command::new("tar");
             tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=pax"]);
             tar.args(["--pax-option=delete=atime,delete=ctime", "-C"]).arg(&of);
@@ -311,11 +310,10 @@ fn lay_out(entry: &Entry, all: &[Entry], dir: &Path, filled: &dyn Fn(&str) -> St
             run(tar.arg("-cf").arg(&path).arg("."))?;
         }
         EntryKind::Git { of, branch } => {
-            // A repository's files are what was checked out, so the folder becomes the repository.
-            fs::rename(dir.join(inside(of)?), &path)?;
+            let work = packed(of, all, dir)?;
             let git = |args: &[&str]| {
                 let mut git = Command::new("git");
-                git.arg("-C").arg(&path).args(args).env("HOME", &path).env("GIT_CONFIG_NOSYSTEM", "1");
+                git.arg("-C").arg(&work).args(args).env("HOME", &path).env("GIT_CONFIG_NOSYSTEM", "1");
                 for who in ["AUTHOR", "COMMITTER"] {
                     git.env(format!("GIT_{who}_NAME"), "corpus")
                         .env(format!("GIT_{who}_EMAIL"), "corpus@example.com");
@@ -327,6 +325,7 @@ fn lay_out(entry: &Entry, all: &[Entry], dir: &Path, filled: &dyn Fn(&str) -> St
             git(&["add", "-A"])?;
             git(&["commit", "-q", "-m", "corpus"])?;
             git(&["tag", "v1"])?;
+            run(Command::new("git").args(["clone", "-q", "--bare"]).arg(&work).arg(&path))?;
         }
         EntryKind::SshKey => {
             run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path))?;
@@ -373,6 +372,14 @@ fn tar_of_lines(lines: &str) -> Result<Vec<u8>> {
         archive.append_data(&mut header, path, text.as_bytes())?;
     }
     Ok(archive.into_inner()?)
+}
+
+/// The folder that goes into an archive or a repository, with the modes and times that its entries ask for.
+fn packed(of: &str, all: &[Entry], dir: &Path) -> Result<PathBuf> {
+    let of = inside(of)?;
+    let entries: Vec<Entry> = all.iter().filter(|entry| entry.path.starts_with(&of)).cloned().collect();
+    settle(dir, &entries)?;
+    Ok(dir.join(of))
 }
 
 fn run(command: &mut Command) -> Result<()> {
@@ -576,6 +583,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<()> {
         }
         "user" => limits.user = Some(value.to_owned()),
         "needs" => limits.needs = split_words(value)?,
+        "varies" => case.varies = split_words(value)?,
         "mode-flag" => case.no_mode_flag = true,
         "stdout" => case.stdout = true,
         "stage-labels" => case.stage_labels = true,

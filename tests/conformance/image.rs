@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::http::HexOf;
+use crate::servers::HexOf;
 
 /// An image record of a storage.
 #[derive(Clone, Debug)]

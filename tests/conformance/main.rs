@@ -8,12 +8,12 @@ mod compare;
 mod corpus;
 mod differences;
 mod engine;
-mod http;
 mod image;
 mod native;
 mod options;
 mod planted;
 mod report;
+mod servers;
 mod side;
 
 use std::collections::VecDeque;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use crate::corpus::{Case, Mode};
-use crate::http::HexOf;
+use crate::servers::HexOf;
 use crate::side::{Outcome, Prepared};
 
 /// Raise when what is stated about a build changes its form or meaning.

@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::corpus::{self, Case, Mode, Output, ResultName};
+use crate::differences;
 use crate::engine::{Engine, Kind};
-use crate::http;
 use crate::image::{LayerCache, Record, Storage, Tree, text, without};
+use crate::servers;
 
 /// No build of the corpus takes longer than this.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -65,7 +66,8 @@ pub struct Prepared {
 /// One worker's folder: the case, the storage, and what belongs to a build beside them.
 pub struct Place {
     dir: PathBuf,
-    address: String,
+    web: String,
+    git: String,
     layers: Arc<LayerCache>,
     stop: Arc<AtomicBool>,
 }
@@ -73,8 +75,8 @@ pub struct Place {
 impl Place {
     pub fn new(dir: PathBuf, layers: Arc<LayerCache>, stop: Arc<AtomicBool>) -> Result<Place> {
         fs::create_dir_all(dir.join("case"))?;
-        let address = http::serve(dir.join("case/http"))?;
-        Ok(Place { dir, address, layers, stop })
+        let (web, git) = (servers::web(dir.join("case/http"))?, servers::git(dir.join("case/git"))?);
+        Ok(Place { dir, web, git, layers, stop })
     }
 
     /// Makes the base images once, with the engine itself, in a storage that is copied afterwards.
@@ -259,13 +261,15 @@ impl Place {
         let case = self.case_dir();
         text.replace("@CASE@", &case.to_string_lossy())
             .replace("@CONTEXT@", &case.join("context").to_string_lossy())
-            .replace("@HTTP@", &self.address)
+            .replace("@HTTP@", &self.web)
+            .replace("@GIT@", &self.git)
     }
 
     /// The reverse of `filled`, for what the builds say and write.
     fn redact(&self, text: &str) -> String {
         text.replace(&*self.case_dir().to_string_lossy(), "@CASE@")
-            .replace(&self.address, "@HTTP@")
+            .replace(&self.web, "@HTTP@")
+            .replace(&self.git, "@GIT@")
             .replace(&*self.dir.to_string_lossy(), "@PLACE@")
     }
 
@@ -559,7 +563,8 @@ impl Facts<'_> {
         let config = self.storage.config(id)?;
         let with_times = self.has_flag(&["--timestamp", "--source-date-epoch"]);
         let with_mtime = self.has_flag(&["--timestamp", "--rewrite-timestamp"]);
-        let (layers, tree) = self.files(id, with_mtime)?;
+        let (layers, mut tree) = self.files(id, with_mtime)?;
+        self.forget_what_varies(&mut tree);
         let media_types: Vec<&Value> =
             manifest["layers"].as_array().into_iter().flatten().map(|layer| &layer["mediaType"]).collect();
         let mut rest = config.clone();
@@ -581,6 +586,14 @@ impl Facts<'_> {
             image["container_config"] = self.settings(&config["container_config"]);
         }
         Ok(image)
+    }
+
+    fn forget_what_varies(&self, tree: &mut Value) {
+        for (path, node) in tree.as_object_mut().into_iter().flatten() {
+            if self.case.varies.iter().any(|pattern| differences::matches(pattern, path)) {
+                without(node, |key| ["content", "size", "mtime"].contains(&key));
+            }
+        }
     }
 
     /// The layers' changes and the merged tree, from layers as the engine itself writes them.
@@ -625,7 +638,11 @@ impl Facts<'_> {
             without(&mut entry, |key| {
                 key == "created" && !with_times || key == "comment" && comment.starts_with("FROM ")
             });
-            entry["created_by"] = json!(self.place.redact(&created_by));
+            let created_by = self.place.redact(&created_by);
+            entry["created_by"] = match self.case.varies.iter().any(|name| name == "history-digests") {
+                true => json!(without_digests(&created_by)),
+                false => json!(created_by),
+            };
             entries.push(entry);
         }
         json!(entries)
@@ -651,4 +668,10 @@ impl Facts<'_> {
         };
         annotations
     }
+}
+
+/// The text with each run of 64 hexadecimal digits replaced.
+fn without_digests(text: &str) -> String {
+    let digest = regex::Regex::new("[0-9a-f]{64}").expect("a valid pattern");
+    digest.replace_all(text, "<digest>").into_owned()
 }
