@@ -17,7 +17,6 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
-use nix::sys::signal::Signal;
 
 use crate::bases::BaseImage;
 use crate::containerfile::{Containerfile, Rules};
@@ -269,7 +268,7 @@ impl<'a> Shared<'a> {
         }
         drop(first);
         if !self.stop.swap(true, Ordering::SeqCst) {
-            process::end_children(Signal::SIGTERM);
+            process::end_children();
         }
         self.freed.notify_all();
         self.turned.notify_all();

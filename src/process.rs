@@ -1,8 +1,11 @@
 //! Runs foreign programs: one house for spawning, reading their output line by line, and ending them.
 //!
 //! Every child leads a process group of its own, so that Ctrl-C on the terminal reaches us first and we
-//! end the whole group. What the output means is the caller's business.
+//! decide what ends ([`mod@ending`]). What the output means is the caller's business.
 
+mod ending;
+
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,9 +14,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::thread;
-
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
 /// How many bytes of a child's stderr are kept for the error message.
 const STDERR_TAIL: usize = 8 * 1024;
@@ -85,6 +85,8 @@ pub struct Ended {
     pub stdout: Vec<u8>,
     /// The last bytes of standard error.
     pub stderr_tail: String,
+    /// Whether we asked it to end: then a success says nothing, for what ran below it may have been cut short.
+    pub ended_early: bool,
 }
 
 impl Ended {
@@ -95,7 +97,7 @@ impl Ended {
 }
 
 static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
-static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+static RUNNING: Mutex<BTreeMap<i32, bool>> = Mutex::new(BTreeMap::new());
 
 /// Whether the user has asked us to stop (SIGINT, SIGTERM, SIGHUP).
 pub fn interrupted() -> bool {
@@ -117,21 +119,34 @@ pub fn watch_signals() -> std::io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let before = INTERRUPTED.swap(signal, Ordering::Relaxed);
-            end_children(if before != 0 { Signal::SIGKILL } else { Signal::SIGTERM });
+            if before == 0 { end_children() } else { ending::kill_groups(&told_to_end()) }
         }
     })?;
     Ok(())
 }
 
-/// Sends `signal` to the process group of every running child.
-pub fn end_children(signal: Signal) {
-    for &pid in running().iter() {
-        // A group that is gone already is what we wanted.
-        let _ = killpg(Pid::from_raw(pid), signal);
+/// Ends every child that is running now, and does not wait for it: their callers do.
+pub fn end_children() {
+    let leaders = told_to_end();
+    if leaders.is_empty() {
+        return;
+    }
+    let ending = move || ending::end(&leaders, &|leader| running().contains_key(&leader));
+    // Without a thread there is no time to wait: at once is better than never.
+    if thread::Builder::new().name("ending".into()).spawn(ending).is_err() {
+        ending::kill_groups(&told_to_end());
     }
 }
 
-fn running() -> std::sync::MutexGuard<'static, Vec<i32>> {
+/// The children that are running, each marked as told to end.
+fn told_to_end() -> Vec<i32> {
+    let mut running = running();
+    running.values_mut().for_each(|told| *told = true);
+    running.keys().copied().collect()
+}
+
+/// The running children, and whether they were told to end.
+fn running() -> std::sync::MutexGuard<'static, BTreeMap<i32, bool>> {
     RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -141,14 +156,19 @@ struct Registered(i32);
 impl Registered {
     fn new(child: &Child) -> Self {
         let pid = child.id().cast_signed();
-        running().push(pid);
+        running().insert(pid, false);
         Self(pid)
+    }
+
+    /// The child is gone; whether it was told to.
+    fn over(self) -> bool {
+        running().remove(&self.0).unwrap_or(false)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        running().retain(|&pid| pid != self.0);
+        running().remove(&self.0);
     }
 }
 
@@ -174,9 +194,9 @@ pub fn capture(invocation: &Invocation) -> std::io::Result<Ended> {
         pipe.read_to_end(&mut stdout)?;
     }
     let status = child.wait()?;
-    drop(registered);
+    let ended_early = registered.over();
     let stderr = errors.join().unwrap_or_default();
-    Ok(Ended { status, stdout, stderr_tail: tail(&stderr) })
+    Ok(Ended { status, stdout, stderr_tail: tail(&stderr), ended_early })
 }
 
 /// Runs a program to its end and hands each line of its output to `each`, in the order of arrival.
@@ -210,8 +230,8 @@ pub fn stream(
         let _ = reader.join();
     }
     let status = child.wait()?;
-    drop(registered);
-    Ok(Ended { status, stdout: Vec::new(), stderr_tail: tail(&kept) })
+    let ended_early = registered.over();
+    Ok(Ended { status, stdout: Vec::new(), stderr_tail: tail(&kept), ended_early })
 }
 
 fn forward(

@@ -40,10 +40,10 @@ impl CliEngine {
     }
 
     fn check(&self, verb: &'static str, ended: Ended) -> Result<Ended, EngineError> {
-        if ended.status.success() {
+        if ended.status.success() && !ended.ended_early {
             return Ok(ended);
         }
-        if process::interrupted() {
+        if ended.ended_early || process::interrupted() {
             return Err(EngineError::Interrupted);
         }
         Err(EngineError::Failed {

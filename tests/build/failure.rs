@@ -75,6 +75,46 @@ fn a_stopped_build_leaves_nothing_half_done_and_keeps_what_was_finished() {
     }
 }
 
+/// How many processes have `words` in their command line.
+fn commands_with(words: &str) -> usize {
+    let lines = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+    });
+    lines.filter(|line| line.contains(words)).count()
+}
+
+#[test]
+fn a_run_that_does_not_end_on_a_signal_is_ended_all_the_same() {
+    let run = "trap '' TERM; echo sleeping >&2; sleep 4071 & while ! wait; do :; done";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, &format!("FROM docker.io/library/busybox\nRUN {run}\n"));
+        let running = scenario.start_until(&[], "] sleeping");
+        let since = std::time::Instant::now();
+        running.signal(Signal::SIGINT);
+        running.ended().fails(130);
+        assert!(since.elapsed().as_secs() < 39, "{kind:?}: it ran to its end");
+        scenario.assert_clean();
+        assert_eq!(commands_with("sleep 4071"), 0, "{kind:?}: a process of the RUN is left");
+    }
+}
+
+#[test]
+fn a_run_that_ends_well_when_it_is_stopped_is_no_step_that_was_done() {
+    let run = "trap 'exit 0' TERM; echo sleeping >&2; sleep 20 & wait $!; echo whole >/f";
+    let text = |run: &str| format!("FROM docker.io/library/busybox\nRUN {run}\n");
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, &text(run));
+        let running = scenario.start_until(&[], "] sleeping");
+        running.signal(Signal::SIGTERM);
+        running.ended().fails(143);
+        scenario.assert_clean();
+        let running = scenario.start_until(&[], "] sleeping");
+        running.signal(Signal::SIGTERM);
+        running.ended().fails(143);
+    }
+}
+
 #[test]
 fn a_build_that_failed_leaves_no_image_under_the_users_name() {
     let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN true\nRUN false\n");
