@@ -21,7 +21,7 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn persist(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = match tempfile::NamedTempFile::new_in(folder) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -629,6 +629,7 @@ impl<'a> StageWorker<'a> {
                 flags,
                 iidfile: folder.join("iid"),
                 temporary: Some(execution.scratch.to_owned()),
+                mark: format!("stagecache-{}", uuid::Uuid::now_v7()),
                 stdin: execution.stdin.then_some(()),
             })
         };
@@ -647,7 +648,7 @@ impl<'a> StageWorker<'a> {
                 Ok((image, duration_ms))
             }
             Err(error) => {
-                let swept = execution.engine.sweep(from, since);
+                let swept = execution.engine.sweep(&call.mark);
                 if let Err(problem) = swept {
                     self.shared.send(Event::Warning(format!("a working container may be left: {problem}")));
                 }

@@ -25,7 +25,7 @@ use crate::names;
 use crate::plan::{Known, Plan, Rules};
 use crate::prepare::{self, Common, PreparedStage, prepare};
 use crate::process;
-use crate::record::{BuildStatus, ResultRecord, StageStatus};
+use crate::record::{BuildRecord, BuildStatus, ResultRecord, StageStatus};
 use crate::recording;
 use crate::report::progress::{Progress, Style};
 use crate::request::{BuildRequest, KeepStages, stage_version};
@@ -154,7 +154,7 @@ pub struct BuildResult {
     pub image: ImageId,
     /// Its platform.
     pub platform: String,
-    record: crate::record::BuildRecord,
+    record: BuildRecord,
 }
 
 /// One build for one platform, up to its plan.
@@ -311,14 +311,16 @@ impl<'a> Build<'a> {
             plan: &self.plan,
         });
         let record = self.session.store.start_record(record)?;
+        let request = self.request;
         let executed = self.execute(&progress, &record);
         let result = executed.and_then(|executed| self.conclude(executed, &progress, &record));
         if let Err(error) = &result {
-            record.finish(|r| {
+            let failed = record.finish(|r| {
                 if r.status == BuildStatus::Running {
                     recording::failed(r, &format!("{error:#}"), process::interrupted());
                 }
             })?;
+            write_metadata(request, &failed)?;
         }
         result
     }
@@ -674,11 +676,7 @@ fn finish(session: &Session, request: &BuildRequest, results: &[BuildResult]) ->
         export(session, request, &result.image)?;
     }
     let Some(last) = results.last() else { return Ok(()) };
-    if let Some(path) = &request.metadata_file {
-        let bytes = serde_json::to_vec_pretty(&last.record).context("writing the record")?;
-        crate::atomic::write(path, &bytes)
-            .with_context(|| format!("writing --metadata-file {}", path.display()))?;
-    }
+    write_metadata(request, &last.record)?;
     if let Some(path) = &request.iid_file {
         fs::write(path, format!("sha256:{}", last.image))
             .with_context(|| format!("writing --iidfile {}", path.display()))?;
@@ -695,6 +693,13 @@ fn finish(session: &Session, request: &BuildRequest, results: &[BuildResult]) ->
     Ok(())
 }
 
+/// Writes the record where `--metadata-file` says, of a failed build as well: why it failed stands in it.
+fn write_metadata(request: &BuildRequest, record: &BuildRecord) -> anyhow::Result<()> {
+    let Some(path) = &request.metadata_file else { return Ok(()) };
+    let bytes = serde_json::to_vec_pretty(record).context("writing the record")?;
+    crate::atomic::write(path, &bytes).with_context(|| format!("writing --metadata-file {}", path.display()))
+}
+
 /// Writes the image's files where `--output` says.
 fn export(session: &Session, request: &BuildRequest, image: &ImageId) -> anyhow::Result<()> {
     if request.outputs.is_empty() {
@@ -705,7 +710,7 @@ fn export(session: &Session, request: &BuildRequest, image: &ImageId) -> anyhow:
     let containerfile = folder.path().join("Containerfile");
     fs::write(&containerfile, format!("FROM {image}\n")).context("writing a Containerfile")?;
     for output in &request.outputs {
-        let since = Timestamp::now();
+        let mark = format!("stagecache-{}", uuid::Uuid::now_v7());
         let mut args: Vec<OsString> = [
             "build",
             "--quiet",
@@ -718,11 +723,12 @@ fn export(session: &Session, request: &BuildRequest, image: &ImageId) -> anyhow:
         .map(OsString::from)
         .to_vec();
         args.push(engine_flag("output", output));
+        args.push(engine::marked(&mark));
         args.push(engine_flag("iidfile", folder.path().join("iid").as_os_str()));
         args.push(engine_flag("file", containerfile.as_os_str()));
         args.push(folder.path().into());
         session.engine.pass_through("build --output", &args)?;
-        session.engine.sweep(Some(image), since)?;
+        session.engine.sweep(&mark)?;
     }
     Ok(())
 }

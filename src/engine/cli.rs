@@ -190,8 +190,8 @@ impl Engine for CliEngine {
         self.run(verb, &self.invocation().args(args)).map(drop)
     }
 
-    fn sweep(&self, base: Option<&ImageId>, since: jiff::Timestamp) -> Result<(), EngineError> {
-        let left = storage::working_containers(&self.stores, base, since);
+    fn sweep(&self, mark: &str) -> Result<(), EngineError> {
+        let left = storage::working_containers(&self.stores, mark);
         if left.is_empty() {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use argv::marked;
 pub use cli::CliEngine;
 pub use layers::Layers;
 pub use probe::{Probed, build_help, find, probe};
@@ -77,6 +78,8 @@ pub struct StepCall {
     pub iidfile: PathBuf,
     /// Where the engine puts its temporary files: gone with the build, also when a call is ended early.
     pub temporary: Option<PathBuf>,
+    /// By what the call's working container is known, should it leave one: no other call's.
+    pub mark: String,
     /// What the call reads from standard input (`--stdin` hands ours on).
     pub stdin: Option<()>,
 }
@@ -220,11 +223,11 @@ pub trait Engine: Send + Sync {
     /// When it cannot be run or fails.
     fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
 
-    /// Removes the working containers that a call on this base (`None`: scratch), started at `since`, left behind.
+    /// Removes the working containers that the call with this mark left behind.
     ///
     /// # Errors
     /// When the engine cannot be run.
-    fn sweep(&self, base: Option<&ImageId>, since: jiff::Timestamp) -> Result<(), EngineError>;
+    fn sweep(&self, mark: &str) -> Result<(), EngineError>;
 }
 
 #[cfg(test)]

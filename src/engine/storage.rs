@@ -244,34 +244,25 @@ fn parse(bytes: &[u8], id: &ImageId) -> anyhow::Result<Value> {
 #[derive(Deserialize)]
 struct IndexedContainer {
     id: String,
-    #[serde(default)]
-    image: String,
-    #[serde(default)]
-    names: Option<Vec<String>>,
-    #[serde(default)]
-    created: String,
 }
 
-/// Ids of the working containers that build calls on this base (`None`: scratch) have left since `since`.
+/// Ids of the working containers that the call with this mark has left.
 ///
-/// buildah names a container after the image's first name, or its id: by the name alone those of another's build cannot
-/// be told from ours, so the time has to do.
-pub fn working_containers(
-    stores: &[ImageStore],
-    base: Option<&ImageId>,
-    since: jiff::Timestamp,
-) -> Vec<String> {
+/// buildah names a container after the image's first name, so by name, image and time those of another's build cannot
+/// be told from ours; the flags of a call stand in the container's `buildah.json` from its first moment on (1.28).
+pub fn working_containers(stores: &[ImageStore], mark: &str) -> Vec<String> {
     let Some(store) = stores.first() else { return Vec::new() };
-    let index = store.root.join(format!("{}-containers", store.driver)).join("containers.json");
-    let containers: Vec<IndexedContainer> =
-        fs::read(index).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    containers
-        .into_iter()
-        .filter(|c| c.image == base.map_or("", ImageId::as_str))
-        .filter(|c| c.names.iter().flatten().any(|name| name.contains("-working-container")))
-        .filter(|c| c.created.parse::<jiff::Timestamp>().is_ok_and(|created| created >= since))
-        .map(|c| c.id)
-        .collect()
+    let folder = store.root.join(format!("{}-containers", store.driver));
+    // Containers that need not outlive the machine stand in an index of their own (containers-storage 1.45).
+    let indexes = ["containers.json", "volatile-containers.json"].map(|name| folder.join(name));
+    let listed = indexes
+        .iter()
+        .filter_map(|index| serde_json::from_slice::<Vec<IndexedContainer>>(&fs::read(index).ok()?).ok());
+    let is_marked = |id: &String| {
+        let text = fs::read(folder.join(id).join("userdata/buildah.json")).unwrap_or_default();
+        text.windows(mark.len()).any(|window| window == mark.as_bytes())
+    };
+    listed.flatten().map(|container| container.id).filter(is_marked).collect()
 }
 
 #[cfg(test)]

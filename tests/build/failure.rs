@@ -15,6 +15,8 @@ fn a_failing_run_gives_its_own_exit_code_and_names_stage_line_and_instruction() 
         assert!(failed.stderr.contains("[app 2/2] no\n"), "{}", failed.stderr);
         assert_eq!(failed.record["status"], "failed");
         assert_eq!(failed.stage("app")["status"], "failed");
+        let told = std::fs::read(scenario.folder().join("metadata.json")).unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&told).unwrap(), failed.record);
         scenario.assert_clean();
     }
 }
@@ -145,6 +147,22 @@ fn a_name_of_a_build_in_progress_goes_when_the_stage_is_done() {
     scenario.containerfile("FROM docker.io/library/busybox AS a\nRUN true\nRUN echo >/f\n");
     scenario.build(&[]).expect("a hm");
     assert_eq!(building(&scenario), 0);
+}
+
+#[test]
+fn a_failing_build_leaves_another_on_the_same_base_alone() {
+    for kind in BOTH {
+        let text = |run: &str| format!("FROM docker.io/library/busybox AS a\nRUN {run}\n");
+        let scenario = Scenario::on(kind, &text("echo ready >&2; sleep 4; echo 1 >/1"));
+        scenario.write("bad", &text("sleep 1; exit 3"));
+        let slow = scenario.start_until(&[], "] ready");
+        scenario.build(&["--file=bad"]).fails(3);
+        let killed = scenario.start_until(&["--file=bad", "--no-cache"], "RUN sleep 1");
+        killed.signal(Signal::SIGTERM);
+        killed.ended().fails(143);
+        slow.ended().ok();
+        scenario.assert_clean();
+    }
 }
 
 #[test]
