@@ -27,7 +27,7 @@ use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
 use crate::names;
 use crate::plan::{Plan, StepPlan, content_inputs};
-use crate::prepare::{PreparedStage, PreparedStep};
+use crate::prepare::{FolderRead, PreparedStage, PreparedStep};
 use crate::process;
 use crate::render::label_instruction;
 use crate::step_text::{Labelling, Labels, step_text};
@@ -55,6 +55,8 @@ pub struct Execution<'a> {
     pub jobs: usize,
     /// The build context.
     pub context: &'a Path,
+    /// Whether what a step took of folders is still what its key was made of.
+    pub is_as_read: &'a (dyn Fn(&[FolderRead]) -> bool + Sync),
     /// The ignore file that holds for it.
     pub ignore_file: Option<PathBuf>,
     /// `--build-context` values that are no images, by name.
@@ -96,6 +98,8 @@ pub struct StageOutcome {
     pub content_key: Option<StepKey>,
     /// Whether a step of the stage, or of one below it, ran.
     pub ran: bool,
+    /// Whether files changed under the build, so that no key by definition says what is in the stage.
+    pub unkeyed: bool,
     /// The image at the bottom of the stage.
     pub root: Option<BaseImage>,
     /// The text of each step that was rendered, and of the label: what was really built.
@@ -363,6 +367,8 @@ struct Standing {
     content: Option<Parent>,
     /// Whether it was made just now: what it holds may differ from what its keys held before.
     ran: bool,
+    /// Whether no key by definition says what it holds, because files changed under the build.
+    unkeyed: bool,
 }
 
 impl<'a> StageWorker<'a> {
@@ -399,6 +405,7 @@ impl<'a> StageWorker<'a> {
                 (None, None) => Some(Parent::Scratch),
             },
             ran: below.as_ref().is_some_and(|below| below.ran),
+            unkeyed: below.as_ref().is_some_and(|below| below.unkeyed),
         };
         let mut prepared_base = false;
         for (n, (step, planned)) in self.stage.steps.iter().zip(&planned.steps).enumerate() {
@@ -479,8 +486,11 @@ impl<'a> StageWorker<'a> {
         if matches!(planned.verdict, Verdict::Open { .. }) && !standing.ran {
             let found = content_key.as_ref().and_then(|key| execution.store.entry(key));
             if let Some(entry) = found.filter(|entry| self.is_there(&entry.image)) {
-                // Next time it is found by definition.
-                self.keep(&planned.key, &Entry { inputs: planned.inputs.clone(), ..entry.clone() })?;
+                standing.unkeyed |= self.takes_unkeyed(step)?;
+                if !standing.unkeyed {
+                    // Next time it is found by definition.
+                    self.keep(&planned.key, &Entry { inputs: planned.inputs.clone(), ..entry.clone() })?;
+                }
                 self.hit(n, planned, Verdict::Hit { by: FoundBy::Content }, &entry, standing);
                 drop(Turn { shared: self.shared, step: id });
                 return Ok(());
@@ -516,23 +526,56 @@ impl<'a> StageWorker<'a> {
         drop(locks);
         drop(turn);
 
+        let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
+        let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;
+        execution.store.put_image(&again).map_err(|e| self.failure(e))?;
+        // The engine reads the context when it comes to the step, which may be long after the key was made.
+        let moved = !step.reads.is_empty() && !(execution.is_as_read)(&step.reads);
+        if moved {
+            let stage = &self.stage.stage.name;
+            self.shared.send(Event::Warning(format!(
+                "stage {stage}: {}: its files changed while the build ran; what it made is not kept for later builds",
+                step.title
+            )));
+        }
+        standing.unkeyed |= moved || self.takes_unkeyed(step)?;
         let entry = Entry {
             inputs: planned.inputs.clone(),
-            by_content: content_key.clone(),
+            by_content: content_key.clone().filter(|_| !moved),
             image: image.clone(),
             created: Timestamp::now().to_string(),
             duration_ms,
             build: execution.build_id.clone(),
         };
-        let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
-        let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;
-        execution.store.put_image(&again).map_err(|e| self.failure(e))?;
-        self.keep(&planned.key, &entry)?;
+        let content = if moved {
+            let mut inputs = planned.inputs.clone();
+            inputs.flags.insert("build".into(), vec![execution.build_id.clone()]);
+            inputs.key()
+        } else {
+            content_key.unwrap_or_else(|| planned.key.clone())
+        };
+        if !standing.unkeyed {
+            self.keep(&planned.key, &entry)?;
+        } else if let Some(by_content) = &entry.by_content {
+            self.keep(by_content, &entry)?;
+        }
         self.shared.send(Event::Ran { step: id, image: image.clone(), duration_ms });
         standing.image = Some(image);
-        standing.content = Some(Parent::Step(content_key.unwrap_or_else(|| planned.key.clone())));
+        standing.content = Some(Parent::Step(content));
         standing.ran = true;
         Ok(())
+    }
+
+    /// Whether a step copies from a stage of which no key by definition says what is in it.
+    fn takes_unkeyed(&self, step: &PreparedStep) -> Result<bool, Ended> {
+        for foreign in &step.foreign {
+            if let Origin::Stage(index) = foreign.origin
+                && self.shared.outcome(index)?.unkeyed
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether an image is in the storage, or can be had again without running anything.
@@ -807,6 +850,7 @@ impl<'a> StageWorker<'a> {
             name,
             content_key,
             ran: standing.ran,
+            unkeyed: standing.unkeyed,
             root,
             built: std::mem::take(&mut self.built),
         })
@@ -898,7 +942,7 @@ impl<'a> StageWorker<'a> {
         )
         .map_err(|e| self.failure(e))?;
         let tip = self.commit(&composed)?;
-        if self.stage.steps.is_empty() {
+        if self.stage.steps.is_empty() && !standing.unkeyed {
             let entry = Entry {
                 inputs: planned.tail_inputs.clone(),
                 by_content: None,

@@ -13,7 +13,9 @@ use crate::bases::BaseImage;
 use crate::containerfile::{
     BuildArgs, Containerfile, FileStages, Instruction, Keyword, Rules, Scope, StageBase, parse,
 };
-use crate::context::{ContextError, ContextReader, CopiedTree, CopyKind, CopyRequest, is_remote_source};
+use crate::context::{
+    ContextError, ContextPart, ContextReader, CopiedTree, CopyKind, CopyRequest, is_remote_source,
+};
 use crate::graph::{Origin, ReferenceKind, Stage, StageGraph, mount_fields};
 use crate::image::{ImageFormat, ImageId};
 use crate::key::{self, Content, Parent, Source, StepInputs, digest_of_value, text_of};
@@ -65,6 +67,17 @@ pub struct NamedInput {
     pub as_stage: bool,
 }
 
+/// A part of a folder on this machine that a step takes: the step's key holds only as long as it stays as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderRead {
+    /// The build context of that name; nothing for the build's own.
+    pub named: Option<String>,
+    /// What the step takes of it.
+    pub part: ContextPart,
+    /// The digest in the step's key; nothing where nothing was there.
+    pub digest: Option<String>,
+}
+
 /// One step, ready to be keyed and called.
 #[derive(Debug, Clone)]
 pub struct PreparedStep {
@@ -88,6 +101,8 @@ pub struct PreparedStep {
     pub exclusive: BTreeSet<String>,
     /// Whether it reads the build context.
     pub uses_context: bool,
+    /// What it takes of folders on this machine.
+    pub reads: Vec<FolderRead>,
     /// Whether it has a RUN.
     pub runs: bool,
     /// The working directory that the image has to bring, because the engine must not carry out the WORKDIRs.
@@ -461,6 +476,7 @@ impl Preparer<'_> {
             always: None,
             exclusive: BTreeSet::new(),
             uses_context: false,
+            reads: Vec::new(),
             runs,
             workdir: None,
             args: Vec::new(),
@@ -508,6 +524,7 @@ impl Preparer<'_> {
             always: None,
             exclusive: BTreeSet::new(),
             uses_context: false,
+            reads: Vec::new(),
             runs: false,
             workdir: None,
             args: Vec::new(),
@@ -663,7 +680,10 @@ impl Preparer<'_> {
                 .context(item)?
                 .copied(&request)
                 .map_err(|e| self.missing(item, &local, &e.to_string()))?;
-            let content = Content::Files((self.keep_tree)(&tree)?);
+            let digest = (self.keep_tree)(&tree)?;
+            let part = ContextPart::Copied(request);
+            step.reads.push(FolderRead { named: None, part, digest: Some(digest.clone()) });
+            let content = Content::Files(digest);
             note("context", &local, &content);
             step.inputs.sources.push(Source {
                 instruction: position,
@@ -748,10 +768,19 @@ impl Preparer<'_> {
                 None => {
                     step.uses_context = true;
                     let path = source.unwrap_or_else(|| ".".into());
+                    let read =
+                        |digest| FolderRead { named: None, part: ContextPart::Mounted(path.clone()), digest };
                     let content = match self.context(item)?.tree(&path) {
-                        Ok(tree) => Content::Files((self.keep_tree)(&tree)?),
+                        Ok(tree) => {
+                            let digest = (self.keep_tree)(&tree)?;
+                            step.reads.push(read(Some(digest.clone())));
+                            Content::Files(digest)
+                        }
                         // 1.28 mounts an empty folder there, later ones fail: theirs to say.
-                        Err(ContextError::NoMatch { .. }) => Content::Files(format!("absent {path}")),
+                        Err(ContextError::NoMatch { .. }) => {
+                            step.reads.push(read(None));
+                            Content::Files(format!("absent {path}"))
+                        }
                         Err(error) => {
                             step.always =
                                 Some(format!("the files of mount source {path} cannot be told: {error}"));
@@ -863,7 +892,12 @@ impl Preparer<'_> {
                     .map_err(anyhow::Error::from)
                     .and_then(|t| (self.keep_tree)(&t))
                 {
-                    Ok(digest) => Content::Files(digest),
+                    Ok(digest) => {
+                        let part = ContextPart::Copied(request);
+                        let named = Some(named.clone());
+                        step.reads.push(FolderRead { named, part, digest: Some(digest.clone()) });
+                        Content::Files(digest)
+                    }
                     Err(error) => {
                         step.always = Some(format!("the files of context {named} cannot be told: {error:#}"));
                         Content::Files(String::new())

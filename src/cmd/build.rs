@@ -23,7 +23,7 @@ use crate::image::ImageId;
 use crate::key::{StepInputs, StepKey};
 use crate::names;
 use crate::plan::{Known, Plan, Rules};
-use crate::prepare::{self, Common, PreparedStage, prepare};
+use crate::prepare::{self, Common, FolderRead, PreparedStage, prepare};
 use crate::process;
 use crate::record::{BuildRecord, BuildStatus, ResultRecord, StageStatus};
 use crate::recording;
@@ -145,6 +145,19 @@ impl Sources {
             }
         }
         Ok(Self { context, containerfile, file, rules, reader, ignore_file, named })
+    }
+}
+
+impl Sources {
+    /// Whether these parts of the contexts are still what was read of them.
+    fn are_as_read(&self, reads: &[FolderRead]) -> bool {
+        reads.iter().all(|read| {
+            let reader = match &read.named {
+                Some(name) => self.named.get(name),
+                None => Some(&self.reader),
+            };
+            reader.is_some_and(|reader| reader.is_as_read(&read.part, read.digest.as_deref()))
+        })
     }
 }
 
@@ -388,6 +401,7 @@ impl<'a> Build<'a> {
             images: &resolve,
             jobs: self.request.jobs,
             context: &self.sources.context.folder,
+            is_as_read: &|reads| self.sources.are_as_read(reads),
             ignore_file: self.sources.ignore_file.clone(),
             named_contexts: named_values(self.request),
             flags: step_flags,

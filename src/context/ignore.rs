@@ -112,6 +112,12 @@ impl IgnoreRules {
         self.digest.as_ref()
     }
 
+    /// Whether the file still has the bytes that were read.
+    pub fn is_as_read(&self) -> bool {
+        let Some(path) = &self.path else { return true };
+        std::fs::read(path).is_ok_and(|bytes| Some(Digest::of(&bytes)) == self.digest)
+    }
+
     /// Whether nothing is ever left out.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()

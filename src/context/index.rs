@@ -67,6 +67,12 @@ impl FileIndex {
         Self { file, known, fresh: Mutex::default(), margin_ns: MARGIN_NS }
     }
 
+    /// The index as it is on the disk by now.
+    pub fn again(&self) -> Self {
+        let known = read(&self.file).unwrap_or_default();
+        Self { file: self.file.clone(), known, fresh: Mutex::default(), margin_ns: self.margin_ns }
+    }
+
     /// How many files are remembered.
     pub fn len(&self) -> usize {
         self.known.seen.len()

@@ -54,6 +54,11 @@ impl Looker {
         Self { index, ignore_file_mode, changed: Mutex::default(), files_read: AtomicUsize::new(0) }
     }
 
+    /// One that has met nothing yet.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.index.as_ref().map(FileIndex::again), self.ignore_file_mode)
+    }
+
     pub(super) fn index(&self) -> Option<&FileIndex> {
         self.index.as_ref()
     }

@@ -31,7 +31,7 @@ pub use digest::Digest;
 pub use fact::{CopiedTree, FileFact, TreeDiff};
 pub use ignore::IgnoreRules;
 pub use index::FileIndex;
-pub use reader::{ContextReader, CopyKind, CopyRequest, ReadOptions};
+pub use reader::{ContextPart, ContextReader, CopyKind, CopyRequest, ReadOptions};
 pub use resolve::is_remote_source;
 
 /// Why the inputs of a step cannot be told. In all cases but [`ContextError::Io`] the engines fail too.

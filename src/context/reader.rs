@@ -35,6 +35,15 @@ pub struct CopyRequest {
     pub parents: bool,
 }
 
+/// What an instruction takes of a context folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextPart {
+    /// What COPY and ADD take.
+    Copied(CopyRequest),
+    /// What a bind mount shows.
+    Mounted(String),
+}
+
 /// How files become facts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadOptions {
@@ -60,6 +69,37 @@ impl ContextReader {
     ) -> Result<Self, ContextError> {
         let context = ContextFs::open(root)?;
         Ok(Self { context, rules, looker: Looker::new(index, options.ignore_file_mode) })
+    }
+
+    /// The same folder under the same rules, to be looked at afresh.
+    ///
+    /// # Errors
+    /// When the folder is gone.
+    pub fn again(&self) -> Result<Self, ContextError> {
+        let context = ContextFs::open(self.context.root())?;
+        Ok(Self { context, rules: self.rules.clone(), looker: self.looker.again() })
+    }
+
+    /// Whether a part of the folder, looked at afresh, still has the digest that [`ContextReader::digest`] told.
+    pub fn is_as_read(&self, part: &ContextPart, digest: Option<&str>) -> bool {
+        let now = self.again().and_then(|reader| reader.digest(part));
+        self.rules.is_as_read() && now.is_ok_and(|now| now.as_deref() == digest)
+    }
+
+    /// The digest of a part of the folder; nothing where it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn digest(&self, part: &ContextPart) -> Result<Option<String>, ContextError> {
+        let tree = match part {
+            ContextPart::Copied(request) => self.copied(request),
+            ContextPart::Mounted(source) => self.tree(source),
+        };
+        match tree {
+            Ok(tree) => Ok(Some(tree.digest().to_hex())),
+            Err(ContextError::NoMatch { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The files that the instruction takes from the context, by their paths there.

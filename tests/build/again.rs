@@ -185,3 +185,31 @@ fn one_job_runs_one_step_at_a_time() {
     let (a, b) = (span(&built, "a"), span(&built, "b"));
     assert!(a.1 <= b.0 || b.1 <= a.0, "{a:?} and {b:?} overlap");
 }
+
+#[test]
+fn a_file_that_changes_while_the_build_runs_is_never_found_under_what_it_was() {
+    let text = "FROM docker.io/library/busybox AS a\nRUN echo ready >&2; sleep 2\nCOPY f /f\n\
+                RUN --mount=type=bind,source=m,target=/m cat /m >/n\n\
+                FROM docker.io/library/busybox AS b\nCOPY --from=a /f /n /\nRUN cat /f /n >/both\n";
+    for kind in BOTH {
+        for layers in ["--layers=true", "--layers=false"] {
+            let scenario = Scenario::on(kind, text).file("f", "old").file("m", "old");
+            let running = scenario.start_until(&[layers], "] ready");
+            scenario.write("f", "new").write("m", "new");
+            let first = running.ended().ok();
+            assert!(first.stderr.contains(": its files changed while the build ran"), "{}", first.stderr);
+            let both = |built: &crate::support::Built| {
+                scenario.files(&scenario.image(&built.image()))["both"].clone()
+            };
+            assert!(both(&first).ends_with("newnew"), "{kind:?} {layers}: {}", both(&first));
+            scenario.write("f", "old").write("m", "old");
+            let second = scenario.build(&[layers]).ok();
+            assert!(both(&second).ends_with("oldold"), "{kind:?} {layers}: {}", both(&second));
+            let third = scenario.build(&[layers]).ok();
+            assert_eq!(third.builds(), 0, "{kind:?} {layers}");
+            scenario.write("f", "new").write("m", "new");
+            let fourth = scenario.build(&[layers]).ok();
+            assert!(both(&fourth).ends_with("newnew"), "{kind:?} {layers}: {}", both(&fourth));
+        }
+    }
+}
