@@ -665,7 +665,7 @@ impl<'a> StageWorker<'a> {
                 containerfile,
                 context: if step.uses_context { execution.context.to_owned() } else { empty },
                 ignore_file: execution.ignore_file.clone().filter(|_| step.uses_context),
-                layers: false,
+                layers: step.in_layers,
                 names: self.building_names(),
                 build_contexts,
                 build_args: step.build_args.clone(),

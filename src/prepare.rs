@@ -107,6 +107,8 @@ pub struct PreparedStep {
     pub runs: bool,
     /// The working directory that the image has to bring, because the engine must not carry out the WORKDIRs.
     pub workdir: Option<String>,
+    /// Whether each of its instructions is committed by itself.
+    pub in_layers: bool,
     /// ARGs to be declared again.
     pub args: Vec<ScopedArg>,
     /// Values that travel with the call.
@@ -281,7 +283,8 @@ impl Preparer<'_> {
                 place: Place::File(number),
             });
         }
-        if is_target && layers {
+        // In squashed mode the engine writes them, where there is a call.
+        if is_target && (layers || body.is_empty()) {
             for label in &common.target_labels {
                 let instruction = trigger_instructions(label)?.remove(0);
                 body.push(BodyItem { instruction, text: Vec::new(), place: Place::Flag });
@@ -479,6 +482,7 @@ impl Preparer<'_> {
             reads: Vec::new(),
             runs,
             workdir: None,
+            in_layers: false,
             args: Vec::new(),
             build_args: Vec::new(),
             shell: None,
@@ -502,7 +506,8 @@ impl Preparer<'_> {
             }
         }
         self.arguments(stage, &mut step);
-        step.workdir = workdir_to_bring(stage, items);
+        step.in_layers = copy_makes_workdir(stage, items);
+        step.workdir = workdir_to_bring(stage, items).filter(|_| !step.in_layers);
         Ok(step)
     }
 
@@ -527,6 +532,7 @@ impl Preparer<'_> {
             reads: Vec::new(),
             runs: false,
             workdir: None,
+            in_layers: false,
             args: Vec::new(),
             build_args: Vec::new(),
             shell: None,
@@ -921,11 +927,25 @@ impl Preparer<'_> {
 fn workdir_to_bring(stage: &PreparedStage, items: &[usize]) -> Option<String> {
     let workdirs: Vec<usize> =
         items.iter().copied().filter(|&n| stage.body[n].instruction.keyword == Keyword::Workdir).collect();
-    let as_user =
-        workdirs.iter().any(|&n| !matches!(stage.scopes[n].user(), "" | "root" | "0" | "0:0" | "root:root"));
+    let as_user = workdirs.iter().any(|&n| !is_root(stage.scopes[n].user()));
     let last = *items.last()?;
     let wanted = stage.layers && (workdirs.len() > 1 || (as_user && !workdirs.is_empty()));
     wanted.then(|| stage.scopes[last].workdir().to_owned())
+}
+
+/// Whether the folder that WORKDIR names may come out with another owner than natively in layers, where COPY and ADD
+/// make it: in one call the instructions in front make it, as the USER in force (1.28).
+fn copy_makes_workdir(stage: &PreparedStage, items: &[usize]) -> bool {
+    let Some(&last) = items.last().filter(|_| stage.layers) else { return false };
+    let (instruction, scope) = (&stage.body[last].instruction, &stage.scopes[last]);
+    let copies = matches!(instruction.keyword, Keyword::Copy | Keyword::Add);
+    copies
+        && !matches!(scope.workdir(), "" | "/")
+        && (instruction.flag("chown").is_some() || !is_root(scope.user()))
+}
+
+fn is_root(user: &str) -> bool {
+    matches!(user, "" | "root" | "0" | "0:0" | "root:root")
 }
 
 fn flag_written(instruction: &Instruction, name: &str) -> Option<String> {

@@ -332,12 +332,12 @@ impl BuildRequest {
             uuid::Uuid::parse_str(id)
                 .map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
         }
-        if self.platforms.len() > 1
-            && (self.iid_file.is_some() || self.iid_file_raw.is_some())
-            && self.manifest.is_some()
+        if let Some(path) = self.iid_file.as_ref().or(self.iid_file_raw.as_ref())
+            && self.platforms.len() > 1
         {
             bail!(
-                "--iidfile cannot be used with --manifest and several platforms: there is an image for each"
+                "building multiple images, but iidfile {:?} can only be used to store one image ID; leave it out, and name the images",
+                path.display()
             );
         }
         Ok(())

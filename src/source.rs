@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use tempfile::TempDir;
 
+use crate::flags::EngineKind;
 use crate::process::{self, Invocation};
 
 /// The text to build, before it is parsed.
@@ -21,6 +22,8 @@ pub struct ContainerfileSource {
     pub names: Vec<PathBuf>,
     /// The file's real path, which tells builds apart; nothing for standard input.
     pub real: Option<PathBuf>,
+    /// What is to be said of it before the build.
+    pub warnings: Vec<String>,
 }
 
 /// The context folder; a fetched or unpacked one goes with this value.
@@ -30,16 +33,42 @@ pub struct ContextSource {
     pub folder: PathBuf,
     /// What the user wrote.
     pub written: String,
-    _unpacked: Option<TempDir>,
+    /// The Containerfile, where the context itself is one.
+    pub containerfile: Option<PathBuf>,
+    unpacked: Option<TempDir>,
 }
 
-/// Opens the context: a folder, `-` (a tar stream or a Containerfile on standard input), an archive, a git repository.
+impl ContextSource {
+    /// A path of the context as it tells builds apart: a fetched context lies elsewhere each time.
+    pub fn identity_of(&self, path: &Path) -> String {
+        match self.unpacked.as_ref().and_then(|dir| path.strip_prefix(dir.path()).ok()) {
+            Some(inside) => format!("{}!{}", self.written, inside.display()),
+            None => path.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// A context that git could not fetch; the build ends with git's own exit code, as the engines' do.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct GitFailed {
+    /// What failed.
+    message: String,
+    /// git's exit code.
+    pub code: i32,
+}
+
+/// Opens the context: a folder, `-` (a tar stream or a Containerfile on standard input), an archive, a git repository,
+/// the address of an archive or of a Containerfile; with buildah also a Containerfile, which stands for its folder.
 ///
 /// With a Containerfile on standard input its bytes come along.
 ///
 /// # Errors
 /// When it is not there, cannot be read, or cannot be fetched.
-pub fn context(argument: Option<&OsStr>) -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
+pub fn context(
+    argument: Option<&OsStr>,
+    engine: EngineKind,
+) -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
     let Some(argument) = argument else { return folder(OsStr::new(".")).map(|c| (c, None)) };
     let written = argument.to_string_lossy().into_owned();
     if written == "-" {
@@ -48,10 +77,8 @@ pub fn context(argument: Option<&OsStr>) -> anyhow::Result<(ContextSource, Optio
     if is_git(&written) {
         return Ok((clone(&written)?, None));
     }
-    if written.starts_with("http://") || written.starts_with("https://") {
-        bail!(
-            "context {written}: archives are not fetched; download it and hand it over: curl -L {written} | podman-stagecache build -"
-        );
+    if is_address(&written) {
+        return Ok((download(written)?, None));
     }
     let path = Path::new(argument);
     let meta = fs::metadata(path).map_err(|error| {
@@ -64,14 +91,22 @@ pub fn context(argument: Option<&OsStr>) -> anyhow::Result<(ContextSource, Optio
     if is_archive(&bytes) {
         return Ok((unpack(&bytes, written)?, None));
     }
-    bail!("context {written} must be a directory or an archive; a Containerfile is named with -f {written}")
+    if engine == EngineKind::Podman {
+        bail!(
+            "context must be a directory: \"{written}\"; a Containerfile is named with -f {written}, in front of its folder"
+        );
+    }
+    let file = std::path::absolute(path).with_context(|| format!("context {written}: finding it"))?;
+    let parent = file.parent().unwrap_or(Path::new("/"));
+    let source = ContextSource { written, containerfile: Some(file.clone()), ..folder(parent.as_os_str())? };
+    Ok((source, None))
 }
 
 fn folder(path: &OsStr) -> anyhow::Result<ContextSource> {
     let written = path.to_string_lossy().into_owned();
     let folder = fs::canonicalize(path).map_err(|error| anyhow!("context {written}: {error}"))?;
     fs::read_dir(&folder).map_err(|error| anyhow!("context {written} cannot be read: {error}"))?;
-    Ok(ContextSource { folder, written, _unpacked: None })
+    Ok(ContextSource { folder, written, containerfile: None, unpacked: None })
 }
 
 fn standard_input() -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
@@ -81,8 +116,12 @@ fn standard_input() -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
         return Ok((unpack(&bytes, "-".into())?, None));
     }
     let empty = temporary()?;
-    let source =
-        ContextSource { folder: empty.path().to_owned(), written: "-".into(), _unpacked: Some(empty) };
+    let source = ContextSource {
+        folder: empty.path().to_owned(),
+        written: "-".into(),
+        containerfile: None,
+        unpacked: Some(empty),
+    };
     Ok((source, Some(bytes)))
 }
 
@@ -91,6 +130,47 @@ fn temporary() -> anyhow::Result<TempDir> {
         .prefix("stagecache-context-")
         .tempdir()
         .context("making a folder for the context")
+}
+
+fn is_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// The bytes behind an address, by the programs that are at hand: they know the machine's proxies and certificates.
+fn fetch(address: &str) -> anyhow::Result<Vec<u8>> {
+    let calls = [
+        Invocation::new("curl").args(["--fail", "--silent", "--show-error", "--location", address]),
+        Invocation::new("wget").args(["--quiet", "--output-document=-", address]),
+    ];
+    for call in calls {
+        match process::capture(&call) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(anyhow!(error).context(call.program.to_string_lossy().into_owned())),
+            Ok(ended) if ended.status.success() && ended.stdout.is_empty() => {
+                bail!("no contents in {address}")
+            }
+            Ok(ended) if ended.status.success() => return Ok(ended.stdout),
+            Ok(ended) => bail!("`{}` failed: {}", call.shown(), ended.stderr_tail.trim_end()),
+        }
+    }
+    bail!("{address} cannot be fetched: neither curl nor wget can be run; install one of them")
+}
+
+/// An archive, or a Containerfile whose context is otherwise empty.
+fn download(written: String) -> anyhow::Result<ContextSource> {
+    let bytes = fetch(&written).with_context(|| format!("context {written}"))?;
+    if is_archive(&bytes) {
+        return unpack(&bytes, written);
+    }
+    let target = temporary()?;
+    fs::write(target.path().join("Dockerfile"), bytes)
+        .with_context(|| format!("context {written}: keeping the Containerfile"))?;
+    Ok(ContextSource {
+        folder: target.path().to_owned(),
+        written,
+        containerfile: None,
+        unpacked: Some(target),
+    })
 }
 
 fn is_git(text: &str) -> bool {
@@ -117,7 +197,8 @@ fn clone(written: &str) -> anyhow::Result<ContextSource> {
         let ended =
             process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
         if !ended.status.success() {
-            bail!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
+            let message = format!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
+            return Err(GitFailed { message, code: ended.code() }.into());
         }
         Ok(())
     };
@@ -133,7 +214,7 @@ fn clone(written: &str) -> anyhow::Result<ContextSource> {
     if !folder.is_dir() {
         bail!("context {written}: the repository has no folder {subfolder}");
     }
-    Ok(ContextSource { folder, written: written.to_owned(), _unpacked: Some(target) })
+    Ok(ContextSource { folder, written: written.to_owned(), containerfile: None, unpacked: Some(target) })
 }
 
 fn is_archive(bytes: &[u8]) -> bool {
@@ -157,7 +238,12 @@ fn unpack(bytes: &[u8], written: String) -> anyhow::Result<ContextSource> {
     if !ended.status.success() {
         bail!("context {written}: tar cannot unpack it: {}", ended.stderr_tail);
     }
-    Ok(ContextSource { folder: target.path().to_owned(), written, _unpacked: Some(target) })
+    Ok(ContextSource {
+        folder: target.path().to_owned(),
+        written,
+        containerfile: None,
+        unpacked: Some(target),
+    })
 }
 
 /// Reads the Containerfile: several `--file` are read as one, `-` is standard input, `.in` goes through cpp.
@@ -171,7 +257,25 @@ pub fn containerfile(
     cpp_flags: &[OsString],
 ) -> anyhow::Result<ContainerfileSource> {
     if let Some(bytes) = from_context.filter(|_| files.is_empty()) {
-        return Ok(ContainerfileSource { path: "-".into(), bytes, names: Vec::new(), real: None });
+        return Ok(ContainerfileSource {
+            path: "-".into(),
+            bytes,
+            names: Vec::new(),
+            real: None,
+            warnings: Vec::new(),
+        });
+    }
+    let mut warnings = Vec::new();
+    if let Some(path) = context.containerfile.as_ref().filter(|_| files.is_empty()) {
+        let name = path.file_name().unwrap_or_default();
+        let bytes = text_of(path, cpp_flags, &mut warnings)?;
+        return Ok(ContainerfileSource {
+            path: PathBuf::from(&context.written),
+            bytes,
+            names: vec![name.into()],
+            real: Some(path.clone()),
+            warnings,
+        });
     }
     if files.is_empty() {
         for name in ["Containerfile", "Dockerfile"] {
@@ -185,6 +289,7 @@ pub fn containerfile(
                     bytes,
                     names: vec![name.into()],
                     real: Some(path),
+                    warnings,
                 });
             }
         }
@@ -206,28 +311,38 @@ pub fn containerfile(
                 .context("reading the Containerfile from standard input")?;
             continue;
         }
+        let address = file.to_str().filter(|text| is_address(text));
+        if let Some(address) = address {
+            let text = fetch(address).with_context(|| format!("-f {address}"))?;
+            if address.ends_with(".in") {
+                let mut kept = tempfile::Builder::new().suffix(".in").tempfile().context("keeping it")?;
+                kept.write_all(&text).context("keeping the Containerfile")?;
+                bytes.extend(preprocess(kept.path(), cpp_flags, &mut warnings)?);
+            } else {
+                bytes.extend(text);
+            }
+            continue;
+        }
         let path = find(Path::new(file), context)?;
-        let text = if path.extension().is_some_and(|e| e == "in") {
-            preprocess(&path, cpp_flags)?
-        } else {
-            read(&path)?
-        };
-        bytes.extend(text);
+        bytes.extend(text_of(&path, cpp_flags, &mut warnings)?);
         names.push(PathBuf::from(file));
         real = real.or_else(|| fs::canonicalize(&path).ok());
     }
     let path = files.first().map_or_else(|| "-".into(), PathBuf::from);
-    Ok(ContainerfileSource { path, bytes, names, real })
+    Ok(ContainerfileSource { path, bytes, names, real, warnings })
+}
+
+/// The text of a Containerfile; that of an `.in` file as the preprocessor leaves it.
+fn text_of(path: &Path, cpp_flags: &[OsString], warnings: &mut Vec<String>) -> anyhow::Result<Vec<u8>> {
+    if path.extension().is_some_and(|e| e == "in") {
+        return preprocess(path, cpp_flags, warnings);
+    }
+    read(path)
 }
 
 /// A relative name is looked for here first, then in the context (buildah: `imagebuildah.BuildDockerfiles`).
 fn find(file: &Path, context: &ContextSource) -> anyhow::Result<PathBuf> {
     let text = file.to_string_lossy();
-    if text.starts_with("http://") || text.starts_with("https://") {
-        bail!(
-            "-f {text}: Containerfiles are not fetched; download it and hand it over: curl -L {text} | podman-stagecache build -f -"
-        );
-    }
     for path in [file.to_owned(), context.folder.join(file)] {
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => bail!("-f {text} is a folder, not a Containerfile"),
@@ -245,7 +360,8 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("reading the Containerfile {}", path.display()))
 }
 
-fn preprocess(path: &Path, flags: &[OsString]) -> anyhow::Result<Vec<u8>> {
+/// What the preprocessor makes of it. The engines go on where it fails in the middle (1.28), and say so.
+fn preprocess(path: &Path, flags: &[OsString], warnings: &mut Vec<String>) -> anyhow::Result<Vec<u8>> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let call = Invocation::new("cpp")
         .args(["-E", "-iquote"])
@@ -260,7 +376,14 @@ fn preprocess(path: &Path, flags: &[OsString]) -> anyhow::Result<Vec<u8>> {
         anyhow!("{}: a .in file needs the C preprocessor, and cpp cannot be run: {error}", path.display())
     })?;
     if !ended.status.success() {
-        bail!("{}: cpp failed: {}", path.display(), ended.stderr_tail);
+        if ended.stdout.is_empty() {
+            bail!("{}: cpp failed: {}", path.display(), ended.stderr_tail);
+        }
+        warnings.push(format!(
+            "{}: ignoring what cpp says: {}",
+            path.display(),
+            ended.stderr_tail.trim_end()
+        ));
     }
     Ok(ended.stdout)
 }
@@ -271,14 +394,15 @@ mod tests {
 
     #[test]
     fn a_context_that_is_not_there_is_named() {
-        let error = context(Some(OsStr::new("/nonexistent/folder"))).unwrap_err().to_string();
+        let error =
+            context(Some(OsStr::new("/nonexistent/folder")), EngineKind::Buildah).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/folder"), "{error}");
     }
 
     #[test]
     fn a_folder_without_a_containerfile_says_where_it_looked() {
         let dir = tempfile::tempdir().unwrap();
-        let (source, _) = context(Some(dir.path().as_os_str())).unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str()), EngineKind::Buildah).unwrap();
         let error = containerfile(&[], &source, None, &[]).unwrap_err().to_string();
         assert!(error.starts_with("no Containerfile or Dockerfile specified or found"), "{error}");
     }
@@ -301,7 +425,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "FROM x").unwrap();
         fs::write(dir.path().join("b"), "RUN y\n").unwrap();
-        let (source, _) = context(Some(dir.path().as_os_str())).unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str()), EngineKind::Buildah).unwrap();
         let read = containerfile(&[OsStr::new("a"), OsStr::new("b")], &source, None, &[]).unwrap();
         assert_eq!(read.bytes, b"FROM x\nRUN y\n");
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::bases::{BaseImage, Bases};
 use crate::containerfile::{Containerfile, PREDEFINED_ARGS, Rules as Dialect, Scope, expand_word, parse};
 use crate::context::{ContextReader, CopiedTree, FileIndex, IgnoreRules, ReadOptions};
-use crate::engine::{self, CopiedRequest, Engine, Listing};
+use crate::engine::{self, CopiedRequest, Engine, Listing, Version};
 use crate::event::BuildFailure;
 use crate::execute::{Executed, Execution, StageOutcome, execute};
 use crate::flags::values::BuildContext;
@@ -119,7 +119,8 @@ impl Sources {
     /// # Errors
     /// When one of them is not there, cannot be read, or is not a Containerfile.
     pub fn open(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
-        let (context, from_stdin) = source::context(request.context.as_deref())?;
+        let (context, from_stdin) =
+            source::context(request.context.as_deref(), session.engine.probed().kind)?;
         let files: Vec<_> = request.files.iter().map(OsString::as_os_str).collect();
         let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
         let rules = Dialect::of_buildah(u64::from(session.engine.probed().buildah.1));
@@ -134,8 +135,8 @@ impl Sources {
         let mut named = BTreeMap::new();
         for (name, value) in &request.contexts {
             if let BuildContext::Dir(folder) = value {
-                let folder = fs::canonicalize(folder)
-                    .map_err(|error| anyhow!("--build-context {name}={}: {error}", folder.display()))?;
+                // One that is not there may not be needed; a step that does ask for it fails.
+                let Ok(folder) = fs::canonicalize(folder) else { continue };
                 let index = FileIndex::open(&session.store.index_folder(), &folder);
                 // buildah applies no ignore file to additional contexts (1.28).
                 named.insert(
@@ -224,7 +225,7 @@ impl<'a> Build<'a> {
             platform: wanted.clone(),
             key_flags: request.key_flags.clone(),
             target_flags: request.target_flags_keyed.clone(),
-            target_labels: target_labels(request),
+            target_labels: target_labels(request, session.engine.probed().buildah),
             secrets: Vec::new(),
         };
         let keep_tree = |tree: &CopiedTree| -> anyhow::Result<String> {
@@ -239,10 +240,11 @@ impl<'a> Build<'a> {
         }
         let listing = listed.into_inner();
         let containerfile = match &sources.containerfile.real {
-            Some(path) => path.to_string_lossy().into_owned(),
+            Some(path) => sources.context.identity_of(path),
             None => blake3::hash(&sources.containerfile.bytes).to_hex().to_string(),
         };
-        let identity = request.identity(&sources.context.folder.to_string_lossy(), &containerfile, &wanted);
+        let context = sources.context.identity_of(&sources.context.folder);
+        let identity = request.identity(&context, &containerfile, &wanted);
         let nearest = session.store.nearest(&identity);
         let build_id = request.build_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let changed = sources.reader.changed_while_read();
@@ -300,7 +302,13 @@ impl<'a> Build<'a> {
     /// When a step fails or something cannot be written.
     pub fn run(mut self) -> anyhow::Result<BuildResult> {
         let progress = self.progress()?;
-        for warning in self.request.warnings.iter().chain(&self.not_consumed()) {
+        for warning in self
+            .request
+            .warnings
+            .iter()
+            .chain(&self.sources.containerfile.warnings)
+            .chain(&self.not_consumed())
+        {
             progress.warn(warning);
         }
         if self.request.print_containerfiles {
@@ -848,9 +856,13 @@ fn unfinished_of(stage: &str) -> String {
     format!("{stage} (unfinished)")
 }
 
-fn target_labels(request: &BuildRequest) -> Vec<String> {
-    let pairs: Vec<(String, String)> = request.labels.clone();
-    if pairs.is_empty() { Vec::new() } else { vec![crate::render::label_instruction(&pairs, b'\\')] }
+/// `--label` as the LABEL instructions that the engine adds: one for each before 1.30, one for all from there on.
+fn target_labels(request: &BuildRequest, buildah: Version) -> Vec<String> {
+    let instruction = |pairs: &[(String, String)]| crate::render::label_instruction(pairs, b'\\');
+    if buildah < Version(1, 30, 0) {
+        return request.labels.chunks(1).map(instruction).collect();
+    }
+    if request.labels.is_empty() { Vec::new() } else { vec![instruction(&request.labels)] }
 }
 
 fn named_values(request: &BuildRequest) -> BTreeMap<String, String> {
