@@ -11,7 +11,7 @@ use crate::store::{Store, state_folder};
 /// An engine with the store of its storage.
 pub struct Session {
     /// The engine.
-    pub engine: CliEngine,
+    pub engine: Box<dyn Engine>,
     /// What is kept for its storage.
     pub store: Store,
 }
@@ -28,7 +28,7 @@ impl Session {
         let state = state_folder()?;
         let probed = engine::probe(kind, &program, &globals, Some(&state.join("engines")))?;
         let store = Store::open(&state, &probed.graph_root, &probed.driver)?;
-        Ok(Self { engine: CliEngine::new(probed, globals), store })
+        Ok(Self { engine: Box::new(CliEngine::new(probed, globals)), store })
     }
 
     /// The engine's program.

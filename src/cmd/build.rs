@@ -44,17 +44,26 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     let (session, flags) = open(leading, args)?;
     let request = BuildRequest::new(&flags, session.engine.probed())?;
     process::watch_signals().context("listening for signals")?;
+    build(&session, &request).map(drop)
+}
+
+/// Builds what is asked for, for each platform, with the engine that the session has.
+///
+/// # Errors
+/// As [`run`].
+pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<BuildResult>> {
     let mut results = Vec::new();
     // Nothing is pruned from under a build.
     let lock = session.store.lock_shared(upkeep::LOCK)?;
-    let sources = Sources::open(&request, &session)?;
+    let sources = Sources::open(request, session)?;
     for platform in &request.platforms {
-        let build = Build::new(&session, &request, &sources, platform)?;
+        let build = Build::new(session, request, &sources, platform)?;
         results.push(build.run()?);
     }
-    finish(&session, &request, &results)?;
+    finish(session, request, &results)?;
     drop(lock);
-    keep_small(&session, &request, &results)
+    keep_small(session, request, &results)?;
+    Ok(results)
 }
 
 /// Holds the cache below its bound, where something was built.
@@ -64,7 +73,7 @@ fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]
         return Ok(());
     }
     let own: Vec<String> = stages().filter_map(|stage| stage.image_name.clone()).collect();
-    match upkeep::enforce(&session.engine, &session.store, request.keep_storage, &own) {
+    match upkeep::enforce(session.engine.as_ref(), &session.store, request.keep_storage, &own) {
         // The build is done and its image is there: what is too much is removed another time.
         Err(error) => eprintln!("warning: the cache is not kept small: {error:#}"),
         Ok(Some(removal)) if !request.quiet => {
@@ -168,7 +177,8 @@ pub struct BuildResult {
     pub image: ImageId,
     /// Its platform.
     pub platform: String,
-    record: BuildRecord,
+    /// What was decided and done.
+    pub record: BuildRecord,
 }
 
 /// One build for one platform, up to its plan.
@@ -198,7 +208,7 @@ impl<'a> Build<'a> {
         sources: &'a Sources,
         platform: &'a Platform,
     ) -> anyhow::Result<Self> {
-        let engine = &session.engine;
+        let engine = session.engine.as_ref();
         let host = Platform::host();
         let heading = heading_scope(request, sources, platform, &host)?;
         let graph = stage_graph(request, sources, &heading)?;
@@ -400,7 +410,7 @@ impl<'a> Build<'a> {
             step_flags.push(format!("--platform={}", self.platform).into());
         }
         let execution = Execution {
-            engine: &self.session.engine,
+            engine: self.session.engine.as_ref(),
             store: &self.session.store,
             file: &self.sources.file,
             prepared: &self.prepared,
@@ -468,7 +478,7 @@ impl<'a> Build<'a> {
         progress: &Progress,
         record: &RecordFile,
     ) -> anyhow::Result<BuildResult> {
-        let engine = &self.session.engine;
+        let engine = self.session.engine.as_ref();
         self.keep_nearest(&executed)?;
         if let Some(failure) = executed.failure {
             let interrupted = matches!(failure, BuildFailure::Interrupted);
@@ -629,7 +639,7 @@ impl<'a> Build<'a> {
     /// With `--save-stages`: unnamed labelled images of earlier builds get names, so that the unnamed ones are this
     /// build's alone; SBOM tools take the first that they find.
     fn park_unnamed(&self, executed: &Executed) -> anyhow::Result<Vec<(String, String)>> {
-        let engine = &self.session.engine;
+        let engine = self.session.engine.as_ref();
         let current: BTreeSet<&ImageId> = executed.stages.values().map(|outcome| &outcome.leaf).collect();
         let mut parked = Vec::new();
         for (id, listed) in executed.listing.iter() {
@@ -652,7 +662,7 @@ impl<'a> Build<'a> {
         if !(self.request.save_stages && self.request.stage_labels) {
             return Ok(());
         }
-        let engine = &self.session.engine;
+        let engine = self.session.engine.as_ref();
         let listing = engine.list()?;
         for (index, outcome) in &executed.stages {
             let stage = &self.graph.stages[*index].name;

@@ -22,7 +22,7 @@ use crate::upkeep::{self, Bound, Census, LOCK, Removal, Wish};
 pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
     let session = super::session(leading, &args.engine)?;
     let json = Format::json(args.format.as_deref())?;
-    let engine = &session.engine;
+    let engine = session.engine.as_ref();
     let store = &session.store;
     let wish = wish(args, &engine.probed().graph_root)?;
     let lock = match args.dry_run {
