@@ -27,7 +27,7 @@ use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
 use crate::names;
 use crate::plan::{Plan, StepPlan, content_inputs};
-use crate::prepare::{FolderRead, PreparedStage, PreparedStep};
+use crate::prepare::{PreparedStage, PreparedStep};
 use crate::process;
 use crate::render::label_instruction;
 use crate::step_text::{Labelling, Labels, step_text};
@@ -55,8 +55,8 @@ pub struct Execution<'a> {
     pub jobs: usize,
     /// The build context.
     pub context: &'a Path,
-    /// Whether what a step took of folders is still what its key was made of.
-    pub is_as_read: &'a (dyn Fn(&[FolderRead]) -> bool + Sync),
+    /// Whether what a step took of folders and servers is still what its key was made of.
+    pub is_as_read: &'a (dyn Fn(&PreparedStep) -> bool + Sync),
     /// The ignore file that holds for it.
     pub ignore_file: Option<PathBuf>,
     /// `--build-context` values that are no images, by name.
@@ -529,8 +529,8 @@ impl<'a> StageWorker<'a> {
         let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
         let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;
         execution.store.put_image(&again).map_err(|e| self.failure(e))?;
-        // The engine reads the context when it comes to the step, which may be long after the key was made.
-        let moved = !step.reads.is_empty() && !(execution.is_as_read)(&step.reads);
+        // The engine reads context and servers when it comes to the step, which may be long after the key was made.
+        let moved = !(execution.is_as_read)(step);
         if moved {
             let stage = &self.stage.stage.name;
             self.shared.send(Event::Warning(format!(

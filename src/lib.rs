@@ -21,6 +21,7 @@ pub mod prepare;
 pub mod process;
 pub mod record;
 pub mod recording;
+pub mod remote;
 pub mod render;
 pub mod report;
 pub mod request;

@@ -103,6 +103,8 @@ pub struct PreparedStep {
     pub uses_context: bool,
     /// What it takes of folders on this machine.
     pub reads: Vec<FolderRead>,
+    /// What it takes of servers, with what told those bytes from others when the step was keyed.
+    pub remotes: Vec<(String, String)>,
     /// Whether it has a RUN.
     pub runs: bool,
     /// The working directory that the image has to bring, because the engine must not carry out the WORKDIRs.
@@ -170,6 +172,8 @@ pub struct Common<'a> {
     pub target_flags: BTreeMap<String, Vec<String>>,
     /// `--label` of the target, as LABEL instructions.
     pub target_labels: Vec<String>,
+    /// What tells the bytes behind an address from other bytes.
+    pub remote: &'a dyn Fn(&str) -> anyhow::Result<String>,
     /// The ids of the secrets.
     pub secrets: Vec<String>,
 }
@@ -480,6 +484,7 @@ impl Preparer<'_> {
             exclusive: BTreeSet::new(),
             uses_context: false,
             reads: Vec::new(),
+            remotes: Vec::new(),
             runs,
             workdir: None,
             in_layers: false,
@@ -530,6 +535,7 @@ impl Preparer<'_> {
             exclusive: BTreeSet::new(),
             uses_context: false,
             reads: Vec::new(),
+            remotes: Vec::new(),
             runs: false,
             workdir: None,
             in_layers: false,
@@ -653,10 +659,17 @@ impl Preparer<'_> {
         for url in remote {
             let content = match flag("checksum").filter(|c| !c.is_empty()) {
                 Some(checksum) => Content::Remote(checksum),
-                None => {
-                    step.always = Some(format!("ADD {url} has no --checksum"));
-                    Content::Remote(String::new())
-                }
+                None => match (self.common.remote)(&url) {
+                    Ok(identity) => {
+                        step.remotes.push((url.clone(), identity.clone()));
+                        Content::Remote(identity)
+                    }
+                    Err(error) => {
+                        step.always =
+                            Some(format!("ADD {url} has no --checksum, and cannot be asked for: {error:#}"));
+                        Content::Remote(String::new())
+                    }
+                },
             };
             note(&url, std::slice::from_ref(&url), &content);
             step.inputs.sources.push(Source {

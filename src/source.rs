@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::flags::EngineKind;
 use crate::process::{self, Invocation};
+use crate::remote;
 
 /// The text to build, before it is parsed.
 #[derive(Debug)]
@@ -136,29 +137,9 @@ fn is_address(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-/// The bytes behind an address, by the programs that are at hand: they know the machine's proxies and certificates.
-fn fetch(address: &str) -> anyhow::Result<Vec<u8>> {
-    let calls = [
-        Invocation::new("curl").args(["--fail", "--silent", "--show-error", "--location", address]),
-        Invocation::new("wget").args(["--quiet", "--output-document=-", address]),
-    ];
-    for call in calls {
-        match process::capture(&call) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(anyhow!(error).context(call.program.to_string_lossy().into_owned())),
-            Ok(ended) if ended.status.success() && ended.stdout.is_empty() => {
-                bail!("no contents in {address}")
-            }
-            Ok(ended) if ended.status.success() => return Ok(ended.stdout),
-            Ok(ended) => bail!("`{}` failed: {}", call.shown(), ended.stderr_tail.trim_end()),
-        }
-    }
-    bail!("{address} cannot be fetched: neither curl nor wget can be run; install one of them")
-}
-
 /// An archive, or a Containerfile whose context is otherwise empty.
 fn download(written: String) -> anyhow::Result<ContextSource> {
-    let bytes = fetch(&written).with_context(|| format!("context {written}"))?;
+    let bytes = remote::fetch(&written).with_context(|| format!("context {written}"))?;
     if is_archive(&bytes) {
         return unpack(&bytes, written);
     }
@@ -313,7 +294,7 @@ pub fn containerfile(
         }
         let address = file.to_str().filter(|text| is_address(text));
         if let Some(address) = address {
-            let text = fetch(address).with_context(|| format!("-f {address}"))?;
+            let text = remote::fetch(address).with_context(|| format!("-f {address}"))?;
             if address.ends_with(".in") {
                 let mut kept = tempfile::Builder::new().suffix(".in").tempfile().context("keeping it")?;
                 kept.write_all(&text).context("keeping the Containerfile")?;

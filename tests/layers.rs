@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["step_text", "upkeep"],
     &["plan", "prepare", "bases", "store", "engine", "tip", "event"],
     &["graph", "step", "key", "render", "context", "verdict", "record", "names"],
+    &["remote"],
     &["containerfile", "image_config", "flags", "image", "process", "atomic"],
 ];
 

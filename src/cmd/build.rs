@@ -23,10 +23,11 @@ use crate::image::ImageId;
 use crate::key::{StepInputs, StepKey};
 use crate::names;
 use crate::plan::{Known, Plan, Rules};
-use crate::prepare::{self, Common, FolderRead, PreparedStage, prepare};
+use crate::prepare::{self, Common, PreparedStage, PreparedStep, prepare};
 use crate::process;
 use crate::record::{BuildRecord, BuildStatus, ResultRecord, StageStatus};
 use crate::recording;
+use crate::remote;
 use crate::report::progress::{Progress, Style};
 use crate::request::{BuildRequest, KeepStages, stage_version};
 use crate::session::Session;
@@ -159,15 +160,18 @@ impl Sources {
 }
 
 impl Sources {
-    /// Whether these parts of the contexts are still what was read of them.
-    fn are_as_read(&self, reads: &[FolderRead]) -> bool {
-        reads.iter().all(|read| {
+    /// Whether what a step takes of contexts and servers is still what was read of it.
+    fn are_as_read(&self, step: &PreparedStep) -> bool {
+        let same =
+            |(url, identity): &(String, String)| remote::identity(url).is_ok_and(|now| now == *identity);
+        let folders = step.reads.iter().all(|read| {
             let reader = match &read.named {
                 Some(name) => self.named.get(name),
                 None => Some(&self.reader),
             };
             reader.is_some_and(|reader| reader.is_as_read(&read.part, read.digest.as_deref()))
-        })
+        });
+        folders && step.remotes.iter().all(same)
     }
 }
 
@@ -236,6 +240,7 @@ impl<'a> Build<'a> {
             key_flags: request.key_flags.clone(),
             target_flags: request.target_flags_keyed.clone(),
             target_labels: target_labels(request, session.engine.probed().buildah),
+            remote: &remote::identity,
             secrets: Vec::new(),
         };
         let keep_tree = |tree: &CopiedTree| -> anyhow::Result<String> {
@@ -419,7 +424,7 @@ impl<'a> Build<'a> {
             images: &resolve,
             jobs: self.request.jobs,
             context: &self.sources.context.folder,
-            is_as_read: &|reads| self.sources.are_as_read(reads),
+            is_as_read: &|step| self.sources.are_as_read(step),
             ignore_file: self.sources.ignore_file.clone(),
             named_contexts: named_values(self.request),
             flags: step_flags,

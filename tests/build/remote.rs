@@ -1,0 +1,105 @@
+//! ADD of an address: the server is asked each time, and what it says decides.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use crate::support::{BOTH, Built, Scenario};
+
+/// A server of one file on loopback, for as long as the test runs.
+#[derive(Clone, Default)]
+struct FileServer {
+    file: Arc<Mutex<Option<File>>>,
+}
+
+#[derive(Clone)]
+struct File {
+    bytes: &'static str,
+    tag: Option<&'static str>,
+}
+
+impl FileServer {
+    /// The server, and the address of its file.
+    fn start() -> (Self, String) {
+        let server = Self::default();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/f", listener.local_addr().unwrap());
+        let answering = server.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // A client that goes away early is no fault.
+                let _ = answering.answer(stream);
+            }
+        });
+        (server, address)
+    }
+
+    fn has(&self, bytes: &'static str, tag: Option<&'static str>) {
+        *self.file.lock().unwrap() = Some(File { bytes, tag });
+    }
+
+    fn has_nothing(&self) {
+        *self.file.lock().unwrap() = None;
+    }
+
+    fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut request = String::new();
+        reader.read_line(&mut request)?;
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 2 {
+            line.clear();
+        }
+        let Some(File { bytes, tag }) = self.file.lock().unwrap().clone() else {
+            return stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        };
+        let tag = tag.map(|tag| format!("ETag: {tag}\r\n")).unwrap_or_default();
+        let body = if request.starts_with("HEAD") { "" } else { bytes };
+        let length = bytes.len();
+        write!(stream, "HTTP/1.1 200 OK\r\n{tag}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    }
+}
+
+fn scenario(kind: crate::support::Kind, address: &str) -> Scenario {
+    Scenario::on(kind, &format!("FROM docker.io/library/busybox\nADD {address} /f\nRUN cat /f >/out\n"))
+}
+
+fn out(scenario: &Scenario, built: &Built) -> String {
+    let file = scenario.files(&scenario.image(&built.image()))["out"].clone();
+    file.rsplit(' ').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_address_is_found_again_as_long_as_its_bytes_or_its_tag_stay() {
+    for kind in BOTH {
+        for (first, second) in
+            [(None, None), (Some("\"1\""), Some("\"2\"")), (Some("W/\"1\""), Some("W/\"1\""))]
+        {
+            let (server, address) = FileServer::start();
+            let scenario = scenario(kind, &address);
+            server.has("one", first);
+            assert!(out(&scenario, &scenario.build(&[]).ok()).ends_with("one"));
+            scenario.build(&[]).expect("0 hh");
+            server.has("two", second);
+            let changed = scenario.build(&[]).expect("0 mm");
+            assert!(out(&scenario, &changed).ends_with("two"), "{kind:?} {second:?}");
+            server.has("one", first);
+            let back = scenario.build(&[]).expect("0 hh");
+            assert!(out(&scenario, &back).ends_with("one"), "{kind:?} {first:?}");
+        }
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_asked_for_is_the_engines_to_refuse() {
+    for kind in BOTH {
+        let (server, address) = FileServer::start();
+        server.has_nothing();
+        let scenario = scenario(kind, &address);
+        let failed = scenario.build(&[]).fails(125);
+        assert!(failed.error().contains("line 2: ADD "), "{}", failed.stderr);
+        server.has("one", None);
+        scenario.build(&[]).expect("0 mm");
+    }
+}
