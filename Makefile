@@ -27,7 +27,7 @@ CONFORMANCE_ENGINES ?= buildah podman
 CONFORMANCE_FLAGS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build release demo test test-table test-real conformance test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
+.PHONY: help build release demo test test-table test-random test-real conformance test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
@@ -56,6 +56,9 @@ test: setup ## all tests that need no network: unit tests, and end-to-end tests 
 
 test-table: setup build ## a table of changes against their verdicts and the files of the final image
 	$(WITH_ISOLATION) $(CARGO) test --locked --test cache_table
+
+test-random: setup build ## 60 random stage graphs on the installed engines, other ones each time; GRAPHS=n, SEED=n
+	$(WITH_ISOLATION) $(CARGO) test --locked --test model -- --ignored --nocapture
 
 test-real: setup-dev build ## real software from a real distribution base; fetches packages the first time
 	$(WITH_ISOLATION) tests/real/run.sh

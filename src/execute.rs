@@ -117,6 +117,8 @@ pub struct Executed {
     pub failure: Option<BuildFailure>,
     /// Names that a stage in progress had and that are to go.
     pub leftover_names: Vec<String>,
+    /// Images that were made for a step to stand on and that nobody looks for again.
+    pub passing: Vec<ImageId>,
 }
 
 enum Slot {
@@ -139,6 +141,7 @@ struct Shared<'a> {
     stop: AtomicBool,
     failure: Mutex<Option<BuildFailure>>,
     leftover: Mutex<Vec<String>>,
+    passing: Mutex<Vec<ImageId>>,
 }
 
 /// Why a stage ended early.
@@ -178,6 +181,7 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
         stop: AtomicBool::new(false),
         failure: Mutex::new(None),
         leftover: Mutex::new(Vec::new()),
+        passing: Mutex::new(Vec::new()),
     };
     thread::scope(|scope| {
         for (&index, stage) in execution.prepared {
@@ -209,6 +213,7 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
         listing: shared.listing.into_inner().unwrap_or_else(PoisonError::into_inner),
         failure: shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner),
         leftover_names: shared.leftover.into_inner().unwrap_or_else(PoisonError::into_inner),
+        passing: shared.passing.into_inner().unwrap_or_else(PoisonError::into_inner),
     }
 }
 
@@ -441,7 +446,7 @@ impl<'a> StageWorker<'a> {
     /// The image that the first step's FROM names: no triggers that would fire, no labels of an earlier build.
     fn plain_base(&self, base: &StoredImage) -> Result<ImageId, Ended> {
         match tip::plain_base(base).map_err(|e| self.failure(e))? {
-            Some(plain) => self.commit(&plain).map(|image| image.id),
+            Some(plain) => self.commit_passing(&plain),
             None => Ok(base.id.clone()),
         }
     }
@@ -732,7 +737,7 @@ impl<'a> StageWorker<'a> {
             (Some(id), Some(workdir)) => {
                 let image = self.read(id)?;
                 let composed = tip::in_workdir(&image, workdir).map_err(|e| self.failure(e))?;
-                self.commit(&composed).map(|image| Some(image.id))
+                self.commit_passing(&composed).map(Some)
             }
             (image, _) => Ok(image.clone()),
         }
@@ -942,6 +947,8 @@ impl<'a> StageWorker<'a> {
         )
         .map_err(|e| self.failure(e))?;
         let tip = self.commit(&composed)?;
+        // Known as ours when the stage goes.
+        execution.store.put_image(&composed).map_err(|e| self.failure(e))?;
         if self.stage.steps.is_empty() && !standing.unkeyed {
             let entry = Entry {
                 inputs: planned.tail_inputs.clone(),
@@ -972,6 +979,16 @@ impl<'a> StageWorker<'a> {
             }
         }
         Ok(stored)
+    }
+
+    /// Commits an image that only the next call stands on.
+    fn commit_passing(&self, composed: &ComposedImage) -> Result<ImageId, Ended> {
+        let was_there = self.shared.has_image(&composed.id);
+        let image = self.commit(composed)?;
+        if !was_there {
+            locked(&self.shared.passing).push(image.id.clone());
+        }
+        Ok(image.id)
     }
 
     /// Names what is to stay: the leaf; the tip where the leaf has no name of ours.

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::engine::Probed;
 use crate::event::Event;
 use crate::graph::{Origin, Stage, StageGraph};
-use crate::image::hex;
+use crate::image::{ImageId, hex};
 use crate::key::{Content, digest_of_value};
 use crate::plan::Plan;
 use crate::prepare::PreparedStage;
@@ -222,4 +222,10 @@ pub fn failed(record: &mut BuildRecord, error: &str, interrupted: bool) {
     record.status = if interrupted { BuildStatus::Interrupted } else { BuildStatus::Failed };
     record.ended = Some(Timestamp::now().to_string());
     record.error = Some(error.to_owned());
+}
+
+/// All images of a stage.
+pub fn images(stage: &StageRecord) -> impl Iterator<Item = &ImageId> {
+    let steps = stage.steps.iter().filter_map(|step| step.image.as_ref());
+    stage.image.iter().chain(&stage.tip).chain(steps)
 }

@@ -35,7 +35,7 @@ use crate::source::{self, ContainerfileSource, ContextSource};
 use crate::step_text::{Labelling, Labels, containerfiles};
 use crate::store::{Entry, Nearest, RecordFile, StageNearest, Store};
 use crate::tip;
-use crate::upkeep;
+use crate::upkeep::{self, Leftovers};
 
 /// Builds; the result is the process's exit code.
 ///
@@ -67,9 +67,17 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     Ok(results)
 }
 
-/// Holds the cache below its bound, where something was built.
+/// Removes what the builds have no use for any more, and holds the cache below its bound where something was built.
 fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]) -> anyhow::Result<()> {
     let stages = || results.iter().flat_map(|result| &result.record.stages);
+    let in_use: BTreeSet<&ImageId> = stages().flat_map(recording::images).collect();
+    for result in results {
+        if let Err(error) =
+            upkeep::clear_away(session.engine.as_ref(), &session.store, &result.leftovers, &in_use)
+        {
+            eprintln!("warning: images of earlier builds are not removed: {error:#}");
+        }
+    }
     if !stages().any(|stage| stage.status == StageStatus::Built) {
         return Ok(());
     }
@@ -183,6 +191,7 @@ pub struct BuildResult {
     pub platform: String,
     /// What was decided and done.
     pub record: BuildRecord,
+    leftovers: Leftovers,
 }
 
 /// One build for one platform, up to its plan.
@@ -520,12 +529,7 @@ impl<'a> Build<'a> {
             kept.extend(unnamed.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)));
         }
         self.check_saved(&executed)?;
-        let dropped = self.retire(&kept)?;
-        if !dropped.is_empty()
-            && let Err(error) = engine.remove(&dropped)
-        {
-            progress.warn(&format!("images of earlier builds are not removed: {error}"));
-        }
+        let leftovers = Leftovers { names: self.retire(&kept)?, images: executed.passing.clone() };
         let stored = engine.image(&image)?;
         let mut built = blake3::Hasher::new();
         for outcome in executed.stages.values() {
@@ -550,7 +554,7 @@ impl<'a> Build<'a> {
             record.stages.iter().filter(|s| s.status != StageStatus::Skipped).count(),
             self.build_id
         ));
-        Ok(BuildResult { image, platform: self.platform.to_string(), record })
+        Ok(BuildResult { image, platform: self.platform.to_string(), record, leftovers })
     }
 
     /// Keeps the names of the newest steps of stages that were not finished.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Format;
 use crate::cli::FormatArgs;
-use crate::engine::{Engine, Probed};
+use crate::engine::Probed;
 use crate::flags::Leading;
 use crate::key;
 use crate::record;

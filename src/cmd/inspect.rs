@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Format;
 use crate::cli::InspectArgs;
-use crate::engine::{Engine, Listing};
+use crate::engine::Listing;
 use crate::flags::Leading;
 use crate::image::ImageId;
 use crate::names;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Format;
 use crate::cli::LsArgs;
-use crate::engine::{Engine, Layers, Listing};
+use crate::engine::{Layers, Listing};
 use crate::flags::Leading;
 use crate::image::ImageId;
 use crate::record::{BuildRecord, BuildStatus, StageRecord, StageStatus, short_id};

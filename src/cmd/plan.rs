@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use super::build::{self, Build, Sources};
-use crate::engine::Engine;
 use crate::flags::Leading;
 use crate::key::StepKey;
 use crate::plan::StagePlan;

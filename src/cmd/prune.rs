@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::Format;
 use crate::cli::PruneArgs;
-use crate::engine::Engine;
 use crate::flags::Leading;
 use crate::report::filter::age;
 use crate::report::steps::counted;

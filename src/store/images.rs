@@ -1,4 +1,4 @@
-//! Manifests and configs of the images that steps left.
+//! Manifests and configs of the images that steps left, and of tips.
 //!
 //! A prune takes step images, for no engine sees that tips and leaves stand on them (their histories differ), but
 //! their layers stay below the leaf. With what is kept here such an image is there again in one config commit.

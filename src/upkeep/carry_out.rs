@@ -54,7 +54,7 @@ pub fn carry_out(engine: &dyn Engine, store: &Store, removal: &Removal) -> anyho
 }
 
 /// In one call; where that fails, one by one, so that one that is refused does not keep the others.
-fn remove(engine: &dyn Engine, what: &[String], done: &mut Done) {
+pub(super) fn remove(engine: &dyn Engine, what: &[String], done: &mut Done) {
     if what.is_empty() || engine.remove(what).is_ok() {
         return;
     }

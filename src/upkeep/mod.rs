@@ -10,6 +10,7 @@
 mod bound;
 mod carry_out;
 mod census;
+mod leftovers;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ use serde::Serialize;
 pub use bound::Bound;
 pub use carry_out::{Done, carry_out};
 pub use census::{Census, usage};
+pub use leftovers::{Leftovers, clear_away};
 
 use crate::engine::Engine;
 use crate::image::ImageId;

@@ -149,6 +149,13 @@ fn stages_beyond_those_that_are_kept_go_with_their_steps() {
     }
     let kept: Vec<bool> = images.iter().map(|id| scenario.has(id)).collect();
     assert_eq!(kept, [false, true, true]);
+    let first = &scenario.records()[0];
+    let steps = first["stages"][1]["steps"].as_array().unwrap().iter();
+    let left: Vec<_> = steps
+        .filter(|step| step["verdict"]["verdict"] == "miss")
+        .map(|step| scenario.has(step["image"].as_str().unwrap()))
+        .collect();
+    assert_eq!(left, [false, false], "steps of a stage that went");
     scenario.write("src", "2\n");
     scenario.build(&["--tag=app:1", "--keep-stages=2"]).expect("base hh, build hh, 2 h");
 }
