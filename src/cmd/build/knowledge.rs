@@ -1,0 +1,46 @@
+//! What the plan asks about earlier builds, answered from the store and the listing.
+
+use crate::context::CopiedTree;
+use crate::engine::{CopiedRequest, Engine, Listing};
+use crate::image::ImageId;
+use crate::key::{StepInputs, StepKey};
+use crate::plan::Known;
+use crate::store::{Entry, Nearest, Store};
+
+/// What `plan` asks about earlier builds, answered from the store and the listing.
+pub(super) struct StoredKnowledge<'a> {
+    pub(super) store: &'a Store,
+    pub(super) listing: &'a Listing,
+    pub(super) nearest: &'a Nearest,
+    pub(super) engine: &'a dyn Engine,
+}
+
+impl Known for StoredKnowledge<'_> {
+    fn entry(&self, key: &StepKey) -> Option<Entry> {
+        self.store.entry(key)
+    }
+
+    fn has_image(&self, id: &ImageId) -> bool {
+        if self.listing.contains(id) {
+            return true;
+        }
+        // Pruned, but its layers may lie below an image that was not.
+        let kept = self.store.image(id).and_then(|kept| kept.stored().ok());
+        kept.is_some_and(|image| self.engine.has_layers(&image.diff_ids()))
+    }
+
+    fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<StepInputs> {
+        let key = self.nearest.stage(stage, index)?.steps.get(step)?;
+        self.store.entry(key).map(|entry| entry.inputs)
+    }
+
+    fn files(&self, old: &str, new: &str) -> Option<String> {
+        let old: CopiedTree = self.store.tree(old)?;
+        let new: CopiedTree = self.store.tree(new)?;
+        Some(CopiedTree::diff(&old, &new).to_string())
+    }
+
+    fn copied(&self, request: &CopiedRequest) -> Option<String> {
+        self.engine.copied(request)
+    }
+}

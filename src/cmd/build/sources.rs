@@ -1,0 +1,172 @@
+//! What is built from: context, Containerfile, ignore file, named contexts; and the graph of stages that they make.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+
+use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, parse};
+use crate::context::{ContextReader, FileIndex, IgnoreRules, ReadOptions};
+use crate::flags::Platform;
+use crate::flags::values::BuildContext;
+use crate::graph::{StageGraph, Surroundings};
+use crate::prepare::{self, PreparedStep};
+use crate::remote;
+use crate::request::BuildRequest;
+use crate::session::Session;
+use crate::source::{self, ContainerfileSource, ContextSource};
+
+/// The files that are built from.
+pub struct Sources {
+    pub(super) context: ContextSource,
+    pub(super) containerfile: ContainerfileSource,
+    pub(super) file: Containerfile,
+    pub(super) rules: Dialect,
+    pub(super) reader: ContextReader,
+    pub(super) ignore_file: Option<PathBuf>,
+    pub(super) named: BTreeMap<String, ContextReader>,
+}
+
+impl Sources {
+    /// Opens context and Containerfile.
+    ///
+    /// # Errors
+    /// When one of them is not there, cannot be read, or is not a Containerfile.
+    pub fn open(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
+        let (context, from_stdin) =
+            source::context(request.context.as_deref(), session.engine.probed().kind)?;
+        let files: Vec<_> = request.files.iter().map(OsString::as_os_str).collect();
+        let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
+        let rules = Dialect::of_buildah(u64::from(session.engine.probed().buildah.1));
+        let file = parse(containerfile.bytes.clone(), &containerfile.path, rules.dialect())?;
+        let names = containerfile.names.iter().map(PathBuf::as_path);
+        let ignore = IgnoreRules::find(&context.folder, names, request.ignore_file.as_deref())?;
+        let ignore_file =
+            ignore.path().map(std::path::absolute).transpose().context("finding the ignore file")?;
+        let options = ReadOptions { ignore_file_mode: request.ignore_file_mode };
+        let index = FileIndex::open(&session.store.index_folder(), &context.folder);
+        let reader = ContextReader::new(&context.folder, ignore, Some(index), options)?;
+        let mut named = BTreeMap::new();
+        for (name, value) in &request.contexts {
+            if let BuildContext::Dir(folder) = value {
+                // One that is not there may not be needed; a step that does ask for it fails.
+                let Ok(folder) = fs::canonicalize(folder) else { continue };
+                let index = FileIndex::open(&session.store.index_folder(), &folder);
+                // buildah applies no ignore file to additional contexts (1.28).
+                named.insert(
+                    name.clone(),
+                    ContextReader::new(&folder, IgnoreRules::default(), Some(index), options)?,
+                );
+            }
+        }
+        Ok(Self { context, containerfile, file, rules, reader, ignore_file, named })
+    }
+}
+
+pub(super) fn heading_scope(
+    request: &BuildRequest,
+    sources: &Sources,
+    platform: &Platform,
+    host: &Platform,
+) -> anyhow::Result<Scope> {
+    let args = prepare::build_args(
+        request.build_args.clone(),
+        &platform.to_string(),
+        request.platform_given,
+        &host.to_string(),
+    )
+    .ok_or_else(|| anyhow!("{platform} is not a platform"))?;
+    let read = sources.file.stages()?;
+    Scope::new(sources.rules, args, &read.heading).map_err(|problem| {
+        let place = read.heading.first().map_or(1, |i| i.line);
+        anyhow!("{}:{place}: {problem}", sources.containerfile.path.display())
+    })
+}
+
+pub(super) fn stage_graph(
+    request: &BuildRequest,
+    sources: &Sources,
+    heading: &Scope,
+) -> anyhow::Result<StageGraph> {
+    let contexts: BTreeMap<String, Option<String>> = request
+        .contexts
+        .iter()
+        .map(|(name, value)| match value {
+            BuildContext::Image(image) => (name.clone(), Some(image.clone())),
+            _ => (name.clone(), None),
+        })
+        .collect();
+    let read = sources.file.stages()?;
+    // The words of each FROM, expanded as the engine expands them.
+    let mut froms: BTreeMap<String, String> = BTreeMap::new();
+    for stage in &read.stages {
+        let expanded = heading.expanded(stage.from).map_err(|problem| {
+            anyhow!(sources.file.point_at(stage.from, &stage.base, problem.to_string(), String::new()))
+        })?;
+        let words = stage.from.words();
+        froms.extend(words.into_iter().zip(expanded.words));
+        for (flag, value) in stage.from.flags.iter().zip(&expanded.flags) {
+            if let (Some(written), Some(value)) = (&flag.value, &value.value) {
+                froms.insert(written.clone(), value.clone());
+            }
+        }
+    }
+    let expand_from = |word: &str| Ok(froms.get(word).cloned().unwrap_or_else(|| word.to_owned()));
+    let expand_in = |stage: &crate::containerfile::FileStage<'_>, number: usize, word: &str| {
+        if !word.contains('$') {
+            return Ok(word.to_owned());
+        }
+        // A name sees the stage's arguments only; what the base sets is not known yet, and the engine does not ask.
+        let mut scope = heading.enter_stage(Default::default()).map_err(|e| e.to_string())?;
+        for instruction in &stage.body[..number] {
+            scope.apply(instruction).map_err(|e| e.to_string())?;
+        }
+        expand_word(word, &scope.args_in_scope(), sources.rules).map_err(|e| e.to_string())
+    };
+    Ok(StageGraph::new(
+        &sources.file,
+        &Surroundings {
+            expand_from: &expand_from,
+            expand_in: &expand_in,
+            contexts: &contexts,
+            first_base: request.first_base.as_deref(),
+            target: request.target.as_deref(),
+            skip_unused: request.skip_unused,
+        },
+    )?)
+}
+
+pub(super) fn named_values(request: &BuildRequest) -> BTreeMap<String, String> {
+    request
+        .contexts
+        .iter()
+        .filter_map(|(name, value)| {
+            let value = match value {
+                BuildContext::Image(_) => return None,
+                BuildContext::Url(url) => url.clone(),
+                BuildContext::Dir(folder) => {
+                    fs::canonicalize(folder).unwrap_or_else(|_| folder.clone()).to_string_lossy().into_owned()
+                }
+            };
+            Some((name.clone(), value))
+        })
+        .collect()
+}
+
+impl Sources {
+    /// Whether what a step takes of contexts and servers is still what was read of it.
+    pub(super) fn are_as_read(&self, step: &PreparedStep) -> bool {
+        let same =
+            |(url, identity): &(String, String)| remote::identity(url).is_ok_and(|now| now == *identity);
+        let folders = step.reads.iter().all(|read| {
+            let reader = match &read.named {
+                Some(name) => self.named.get(name),
+                None => Some(&self.reader),
+            };
+            reader.is_some_and(|reader| reader.is_as_read(&read.part, read.digest.as_deref()))
+        });
+        folders && step.remotes.iter().all(same)
+    }
+}

@@ -1,0 +1,168 @@
+//! One engine call for one step.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+
+use super::shared::{Ended, locked};
+use super::stage::{StageWorker, Standing};
+use crate::engine::{EngineError, ListedImage, StepCall};
+use crate::event::{BuildFailure, Event};
+use crate::graph::Origin;
+use crate::image::ImageId;
+use crate::prepare::PreparedStep;
+use crate::step_text::{Labels, step_text};
+use crate::{names, tip};
+
+impl StageWorker<'_> {
+    pub(super) fn call(
+        &mut self,
+        n: usize,
+        step: &PreparedStep,
+        from: Option<&ImageId>,
+    ) -> Result<(ImageId, u64), Ended> {
+        let execution = self.shared.execution;
+        let id = (self.index, n);
+        let folder = execution.scratch.join(format!("{}-{n}", self.index));
+        let stages = self.stages_in_front(step)?;
+        let text = self.text(step, from, stages);
+        self.built.extend_from_slice(&text);
+        let prepare = || -> anyhow::Result<StepCall> {
+            let empty = folder.join("context");
+            fs::create_dir_all(&empty).context("making a folder for a step")?;
+            let containerfile = folder.join("Containerfile");
+            fs::write(&containerfile, &text).context("writing a step's Containerfile")?;
+            let mut build_contexts = Vec::new();
+            for named in step.named.iter().filter(|named| !named.as_stage) {
+                let value = match &named.origin {
+                    Origin::Named(name) => execution
+                        .named_contexts
+                        .get(name)
+                        .cloned()
+                        .ok_or_else(|| anyhow!("build context {name} is not given"))?,
+                    origin => match self.image_of(origin).map_err(|_| anyhow!("stopped"))? {
+                        Some(image) => format!("container-image://{image}"),
+                        None => continue,
+                    },
+                };
+                build_contexts.push((named.context.clone(), value));
+            }
+            let mut flags = execution.flags.clone();
+            if self.index == execution.target && !self.stage.layers {
+                flags.extend(execution.target_flags.iter().cloned());
+            }
+            Ok(StepCall {
+                containerfile,
+                context: if step.uses_context { execution.context.to_owned() } else { empty },
+                ignore_file: execution.ignore_file.clone().filter(|_| step.uses_context),
+                layers: step.in_layers,
+                names: self.building_names(),
+                build_contexts,
+                build_args: step.build_args.clone(),
+                flags,
+                iidfile: folder.join("iid"),
+                temporary: Some(execution.scratch.to_owned()),
+                mark: format!("stagecache-{}", uuid::Uuid::now_v7()),
+                stdin: execution.stdin.then_some(()),
+            })
+        };
+        let call = prepare().map_err(|e| self.failure(e))?;
+        let since = Timestamp::now();
+        self.shared.send(Event::Started { step: id, at: since.to_string() });
+        let started = Instant::now();
+        let result =
+            execution.engine.build(&call, &mut |line| self.shared.send(Event::Output { step: id, line }));
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Only saves room: the folder goes with the build's own.
+        let _ = fs::remove_dir_all(&folder);
+        match result {
+            Ok(image) => {
+                self.note_image(&image, self.building_names());
+                Ok((image, duration_ms))
+            }
+            Err(error) => {
+                let swept = execution.engine.sweep(&call.mark);
+                if let Err(problem) = swept {
+                    self.shared.send(Event::Warning(format!("a working container may be left: {problem}")));
+                }
+                self.shared.send(Event::Failed { step: id });
+                if self.shared.stopped() || matches!(error, EngineError::Interrupted) {
+                    return Err(Ended::Stopped);
+                }
+                let (first, last) = step.lines;
+                let place =
+                    if first == last { format!("line {first}") } else { format!("lines {first}-{last}") };
+                Err(Ended::Failure(Box::new(BuildFailure::Step {
+                    stage: self.stage.stage.name.clone(),
+                    place,
+                    title: step.title.clone(),
+                    error,
+                })))
+            }
+        }
+    }
+
+    pub(super) fn building_name(&self) -> String {
+        names::building_name(&self.stage.stage.name, &self.shared.execution.build_id)
+    }
+
+    /// With `--save-stages` an image that has to stay without a name never gets one: buildah has no `untag`.
+    pub(super) fn building_names(&self) -> Vec<String> {
+        if self.shared.execution.labelling.save_stages { Vec::new() } else { vec![self.building_name()] }
+    }
+
+    pub(super) fn note_image(&self, id: &ImageId, names: Vec<String>) {
+        let image = ListedImage { digest: String::new(), names, top_layer: String::new(), store: 0 };
+        locked(&self.shared.listing).add(id.clone(), image);
+    }
+
+    /// The image that the step's FROM names.
+    pub(super) fn from(&self, step: &PreparedStep, standing: &Standing) -> Result<Option<ImageId>, Ended> {
+        match (&standing.image, &step.workdir) {
+            (Some(id), Some(workdir)) => {
+                let image = self.read(id)?;
+                let composed = tip::in_workdir(&image, workdir).map_err(|e| self.failure(e))?;
+                self.commit_passing(&composed).map(Some)
+            }
+            (image, _) => Ok(image.clone()),
+        }
+    }
+
+    pub(super) fn stages_in_front(&self, step: &PreparedStep) -> Result<Vec<(String, String)>, Ended> {
+        let mut stages = Vec::new();
+        for named in step.named.iter().filter(|named| named.as_stage) {
+            if let Some(image) = self.image_of(&named.origin)? {
+                stages.push((named.context.clone(), image.to_string()));
+            }
+        }
+        Ok(stages)
+    }
+
+    pub(super) fn text(
+        &self,
+        step: &PreparedStep,
+        from: Option<&ImageId>,
+        stages: Vec<(String, String)>,
+    ) -> Vec<u8> {
+        let from = from.map_or("scratch", ImageId::as_str);
+        step_text(self.shared.execution.file, self.stage, step, from, stages, self.stage_labels().as_deref())
+    }
+
+    /// The labels that the stage's image gets; nothing with `--stage-labels=false`.
+    pub(super) fn stage_labels(&self) -> Option<Vec<(String, String)>> {
+        let execution = self.shared.execution;
+        let base = match self.stage.stage.base {
+            Origin::Stage(index) => Some(self.shared.outcome(index).ok()?.leaf.clone()),
+            _ => None,
+        };
+        let labels = Labels {
+            labelling: &execution.labelling,
+            unset: &execution.tip_flags.unset_labels,
+            target: execution.target,
+        };
+        let key = self.label_key.as_ref().unwrap_or(&execution.plan.stages[&self.index].key);
+        labels.of(self.stage, key, base.as_ref().map(ImageId::as_str))
+    }
+}

@@ -1,0 +1,302 @@
+//! One stage, on a thread of its own: its steps in order, each found or run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::StageOutcome;
+use super::shared::{Ended, Shared, Turn};
+use crate::engine::{CopiedRequest, EngineError};
+use crate::event::{BuildFailure, Event};
+use crate::graph::Origin;
+use crate::image::{ComposedImage, ImageId, StoredImage};
+use crate::key::{Parent, StepKey};
+use crate::plan::{StepPlan, content_inputs};
+use crate::prepare::{PreparedStage, PreparedStep};
+use crate::store::Entry;
+use crate::tip;
+use crate::verdict::{FoundBy, Reason, Verdict};
+
+pub(super) struct StageWorker<'a> {
+    pub(super) shared: &'a Shared<'a>,
+    pub(super) index: usize,
+    pub(super) stage: &'a PreparedStage,
+    pub(super) built: Vec<u8>,
+    /// The key for the label: by content where it is known, so that other sources of the same bytes change nothing.
+    pub(super) label_key: Option<StepKey>,
+}
+
+/// What a step stands on.
+pub(super) struct Standing {
+    /// The image; nothing for scratch.
+    pub(super) image: Option<ImageId>,
+    /// The key by content of what made it.
+    pub(super) content: Option<Parent>,
+    /// Whether it was made just now: what it holds may differ from what its keys held before.
+    pub(super) ran: bool,
+    /// Whether no key by definition says what it holds, because files changed under the build.
+    pub(super) unkeyed: bool,
+}
+
+impl<'a> StageWorker<'a> {
+    pub(super) fn failure(&self, error: anyhow::Error) -> Ended {
+        if matches!(error.downcast_ref::<EngineError>(), Some(EngineError::Interrupted))
+            || self.shared.stopped()
+        {
+            return Ended::Stopped;
+        }
+        Ended::Failure(Box::new(BuildFailure::Stage { stage: self.stage.stage.name.clone(), error }))
+    }
+
+    pub(super) fn run(&mut self) -> Result<StageOutcome, Ended> {
+        let execution = self.shared.execution;
+        let planned = &execution.plan.stages[&self.index];
+        let below = match self.stage.stage.base {
+            Origin::Stage(index) => Some(self.shared.outcome(index)?),
+            _ => None,
+        };
+        let ground: Option<Arc<StoredImage>> = match (&below, &self.stage.base) {
+            (Some(below), _) => Some(below.tip.clone()),
+            (None, Some(base)) => Some(base.image.clone()),
+            (None, None) => None,
+        };
+        let root = match (&below, &self.stage.base) {
+            (Some(below), _) => below.root.clone(),
+            (None, base) => base.clone(),
+        };
+        let mut standing = Standing {
+            image: ground.as_ref().map(|image| image.id.clone()),
+            content: match (&below, &self.stage.base) {
+                (Some(below), _) => below.content_key.clone().map(Parent::Step),
+                (None, Some(base)) => Some(Parent::Image(base.image.id.clone())),
+                (None, None) => Some(Parent::Scratch),
+            },
+            ran: below.as_ref().is_some_and(|below| below.ran),
+            unkeyed: below.as_ref().is_some_and(|below| below.unkeyed),
+        };
+        let mut prepared_base = false;
+        for (n, (step, planned)) in self.stage.steps.iter().zip(&planned.steps).enumerate() {
+            if let (Verdict::Hit { .. }, Some(entry)) = (&planned.verdict, &planned.found) {
+                self.hit(n, planned, planned.verdict.clone(), entry, &mut standing);
+                drop(Turn { shared: self.shared, step: (self.index, n) });
+                prepared_base = true;
+                continue;
+            }
+            if let Verdict::Hit { .. } = planned.verdict {
+                // Covered by a later step whose image is there.
+                self.shared.send(Event::Decided {
+                    step: (self.index, n),
+                    verdict: planned.verdict.clone(),
+                    key: planned.key.clone(),
+                    image: None,
+                });
+                standing.content = Some(Parent::Step(planned.key.clone()));
+                continue;
+            }
+            if !prepared_base
+                && self.stage.layers
+                && let Some(image) = &ground
+            {
+                standing.image = Some(self.plain_base(image)?);
+            }
+            prepared_base = true;
+            self.step(n, step, planned, &mut standing)?;
+        }
+        self.finish(&ground, root, below.as_deref(), &standing)
+    }
+
+    /// The image that the first step's FROM names: no triggers that would fire, no labels of an earlier build.
+    pub(super) fn plain_base(&self, base: &StoredImage) -> Result<ImageId, Ended> {
+        match tip::plain_base(base).map_err(|e| self.failure(e))? {
+            Some(plain) => self.commit_passing(&plain),
+            None => Ok(base.id.clone()),
+        }
+    }
+
+    pub(super) fn hit(
+        &self,
+        n: usize,
+        planned: &StepPlan,
+        verdict: Verdict,
+        entry: &Entry,
+        standing: &mut Standing,
+    ) {
+        self.shared.send(Event::Decided {
+            step: (self.index, n),
+            verdict,
+            key: planned.key.clone(),
+            image: Some(entry.image.clone()),
+        });
+        standing.image = Some(entry.image.clone());
+        let content = entry.by_content.clone().unwrap_or_else(|| planned.key.clone());
+        standing.content = Some(Parent::Step(content));
+    }
+
+    /// Runs a step, unless the bytes that it takes from other stages turn out to be those of an earlier one.
+    pub(super) fn step(
+        &mut self,
+        n: usize,
+        step: &PreparedStep,
+        planned: &StepPlan,
+        standing: &mut Standing,
+    ) -> Result<(), Ended> {
+        let execution = self.shared.execution;
+        let id = (self.index, n);
+        let mut bytes = BTreeMap::new();
+        for foreign in &step.foreign {
+            let image = self.image_of(&foreign.origin)?;
+            if let Some(image) = image {
+                let request = CopiedRequest { image, sources: foreign.paths.clone() };
+                if let Some(digest) = execution.engine.copied(&request) {
+                    bytes.insert(foreign.source, digest);
+                }
+            }
+        }
+        let content_key = standing
+            .content
+            .as_ref()
+            .map(|parent| content_inputs(&planned.inputs, parent, &bytes).key())
+            .filter(|_| step.always.is_none());
+        if matches!(planned.verdict, Verdict::Open { .. }) && !standing.ran {
+            let found = content_key.as_ref().and_then(|key| execution.store.entry(key));
+            if let Some(entry) = found.filter(|entry| self.is_there(&entry.image)) {
+                standing.unkeyed |= self.takes_unkeyed(step)?;
+                if !standing.unkeyed {
+                    // Next time it is found by definition.
+                    self.keep(&planned.key, &Entry { inputs: planned.inputs.clone(), ..entry.clone() })?;
+                }
+                self.hit(n, planned, Verdict::Hit { by: FoundBy::Content }, &entry, standing);
+                drop(Turn { shared: self.shared, step: id });
+                return Ok(());
+            }
+        }
+        let mut reasons = planned.verdict.reasons().to_vec();
+        if !standing.ran && reasons.len() > 1 {
+            reasons.retain(|reason| *reason != Reason::StepBefore);
+        }
+        let verdict = Verdict::Miss { reasons };
+        self.shared.send(Event::Decided { step: id, verdict, key: planned.key.clone(), image: None });
+
+        let turn = self.shared.turn(id, &step.exclusive)?;
+        let mut locks = Vec::new();
+        for name in &step.exclusive {
+            let waiting = || {
+                self.shared.send(Event::Waiting { step: id, what: format!("another build that uses {name}") })
+            };
+            locks.push(
+                execution.store.lock(&format!("exclusive {name}"), waiting).map_err(|e| self.failure(e))?,
+            );
+        }
+        if let Some(image) = &standing.image {
+            self.revive(image)?;
+        }
+        if !self.stage.layers {
+            self.label_key = self.content_key(content_key.clone().map(Parent::Step).as_ref());
+        }
+        let from = self.from(step, standing)?;
+        let slot = self.shared.call_slot()?;
+        let (image, duration_ms) = self.call(n, step, from.as_ref())?;
+        drop(slot);
+        drop(locks);
+        drop(turn);
+
+        let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
+        let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;
+        execution.store.put_image(&again).map_err(|e| self.failure(e))?;
+        // The engine reads context and servers when it comes to the step, which may be long after the key was made.
+        let moved = !(execution.is_as_read)(step);
+        if moved {
+            let stage = &self.stage.stage.name;
+            self.shared.send(Event::Warning(format!(
+                "stage {stage}: {}: its files changed while the build ran; what it made is not kept for later builds",
+                step.title
+            )));
+        }
+        standing.unkeyed |= moved || self.takes_unkeyed(step)?;
+        let entry = Entry {
+            inputs: planned.inputs.clone(),
+            by_content: content_key.clone().filter(|_| !moved),
+            image: image.clone(),
+            created: Timestamp::now().to_string(),
+            duration_ms,
+            build: execution.build_id.clone(),
+        };
+        let content = if moved {
+            let mut inputs = planned.inputs.clone();
+            inputs.flags.insert("build".into(), vec![execution.build_id.clone()]);
+            inputs.key()
+        } else {
+            content_key.unwrap_or_else(|| planned.key.clone())
+        };
+        if !standing.unkeyed {
+            self.keep(&planned.key, &entry)?;
+        } else if let Some(by_content) = &entry.by_content {
+            self.keep(by_content, &entry)?;
+        }
+        self.shared.send(Event::Ran { step: id, image: image.clone(), duration_ms });
+        standing.image = Some(image);
+        standing.content = Some(Parent::Step(content));
+        standing.ran = true;
+        Ok(())
+    }
+
+    /// Whether a step copies from a stage of which no key by definition says what is in it.
+    pub(super) fn takes_unkeyed(&self, step: &PreparedStep) -> Result<bool, Ended> {
+        for foreign in &step.foreign {
+            if let Origin::Stage(index) = foreign.origin
+                && self.shared.outcome(index)?.unkeyed
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether an image is in the storage, or can be had again without running anything.
+    pub(super) fn is_there(&self, id: &ImageId) -> bool {
+        if self.shared.has_image(id) {
+            return true;
+        }
+        let execution = self.shared.execution;
+        let kept = execution.store.image(id).and_then(|kept| kept.stored().ok());
+        kept.is_some_and(|image| execution.engine.has_layers(&image.diff_ids()))
+    }
+
+    /// An image of the storage, or of the store where only the layers are left.
+    pub(super) fn read(&self, id: &ImageId) -> Result<StoredImage, Ended> {
+        let execution = self.shared.execution;
+        if !self.shared.has_image(id)
+            && let Some(image) = execution.store.image(id).and_then(|kept| kept.stored().ok())
+        {
+            return Ok(image);
+        }
+        execution.engine.image(id).map_err(|e| self.failure(e))
+    }
+
+    /// Sees to it that a pruned image is in the storage again.
+    pub(super) fn revive(&self, id: &ImageId) -> Result<(), Ended> {
+        if self.shared.has_image(id) {
+            return Ok(());
+        }
+        match self.shared.execution.store.image(id) {
+            Some(kept) => self.commit(&kept).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn keep(&self, key: &StepKey, entry: &Entry) -> Result<(), Ended> {
+        self.shared.execution.store.put_entry(key, entry).map_err(|e| self.failure(e))
+    }
+
+    pub(super) fn image_of(&self, origin: &Origin) -> Result<Option<ImageId>, Ended> {
+        Ok(match origin {
+            Origin::Stage(index) => Some(self.shared.outcome(*index)?.tip.id.clone()),
+            Origin::Image(name) => {
+                let base = (self.shared.execution.images)(name).map_err(|e| self.failure(e))?;
+                Some(base.image.id.clone())
+            }
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,379 @@
+//! Where the bytes of a step come from: context, stages, images, servers; for COPY, ADD and the mounts of RUN.
+
+use std::borrow::Cow;
+
+use anyhow::anyhow;
+
+use super::stage::Preparer;
+use super::{BodyItem, FolderRead, Foreign, NamedInput, Place, PreparedStage, PreparedStep};
+use crate::containerfile::{Instruction, Keyword};
+use crate::context::{ContextError, ContextPart, ContextReader, CopyKind, CopyRequest, is_remote_source};
+use crate::graph::{Origin, mount_fields};
+use crate::key::{Content, Source};
+use crate::record::InputRecord;
+use crate::render::Rename;
+
+impl Preparer<'_> {
+    pub(super) fn copy_sources(
+        &self,
+        stage: &PreparedStage,
+        number: usize,
+        position: usize,
+        step: &mut PreparedStep,
+    ) -> anyhow::Result<()> {
+        let item = &stage.body[number];
+        let instruction = &item.instruction;
+        let expanded = stage.scopes[number]
+            .expanded(instruction)
+            .map_err(|problem| self.wrong(item, &problem.to_string()))?;
+        let Some((destination, sources)) = expanded.words.split_last() else { return Ok(()) };
+        let flag =
+            |name: &str| expanded.flags.iter().rev().find(|f| f.name == name).and_then(|f| f.value.clone());
+        let sources: Vec<String> = sources.iter().filter(|s| !is_heredoc(s, instruction)).cloned().collect();
+        let add = instruction.keyword == Keyword::Add;
+        let kind = if add { "ADD" } else { "COPY" };
+        let destination = absolute(destination, stage.scopes[number].workdir());
+        let mut note = |from: &str, sources: &[String], content: &Content| {
+            step.record.push(InputRecord {
+                line: instruction.line,
+                kind: kind.into(),
+                from: from.into(),
+                sources: sources.to_vec(),
+                destination: destination.clone(),
+                digest: shown_content(content),
+            });
+        };
+        if let Some(name) = flag("from").filter(|name| !name.is_empty()) {
+            let origin = self.origin(stage, item, &name)?;
+            let (from, content) = self.foreign_content(item, &origin, &name)?;
+            note(&from, &sources, &content);
+            self.add_foreign(
+                step,
+                position,
+                &name,
+                origin,
+                from,
+                sources,
+                content,
+                flag_written(instruction, "from"),
+            );
+            return Ok(());
+        }
+        let (remote, local): (Vec<String>, Vec<String>) =
+            sources.into_iter().partition(|source| add && is_remote_source(source));
+        for url in remote {
+            let content = match flag("checksum").filter(|c| !c.is_empty()) {
+                Some(checksum) => Content::Remote(checksum),
+                None => match (self.common.remote)(&url) {
+                    Ok(identity) => {
+                        step.remotes.push((url.clone(), identity.clone()));
+                        Content::Remote(identity)
+                    }
+                    Err(error) => {
+                        step.always =
+                            Some(format!("ADD {url} has no --checksum, and cannot be asked for: {error:#}"));
+                        Content::Remote(String::new())
+                    }
+                },
+            };
+            note(&url, std::slice::from_ref(&url), &content);
+            step.inputs.sources.push(Source {
+                instruction: position,
+                from: url.clone(),
+                paths: vec![url],
+                content,
+            });
+        }
+        if !local.is_empty() {
+            step.uses_context = true;
+            let request = CopyRequest {
+                sources: local.clone(),
+                kind: if add { CopyKind::Add } else { CopyKind::Copy },
+                exclude: expanded
+                    .flags
+                    .iter()
+                    .filter(|f| f.name == "exclude")
+                    .filter_map(|f| f.value.clone())
+                    .collect(),
+                parents: expanded
+                    .flags
+                    .iter()
+                    .any(|f| f.name == "parents" && f.value.as_deref() != Some("false")),
+            };
+            let tree = self
+                .context(item)?
+                .copied(&request)
+                .map_err(|e| self.missing(item, &local, &e.to_string()))?;
+            let digest = (self.keep_tree)(&tree)?;
+            let part = ContextPart::Copied(request);
+            step.reads.push(FolderRead { named: None, part, digest: Some(digest.clone()) });
+            let content = Content::Files(digest);
+            note("context", &local, &content);
+            step.inputs.sources.push(Source {
+                instruction: position,
+                from: "context".into(),
+                paths: local,
+                content,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn missing(&self, item: &BodyItem, sources: &[String], problem: &str) -> anyhow::Error {
+        let word = sources.iter().find(|source| problem.contains(source.as_str()));
+        match item.place {
+            Place::File(_) => anyhow!(self.common.file.point_at(
+                &item.instruction,
+                word.map_or("", String::as_str),
+                problem.to_owned(),
+                String::new()
+            )),
+            _ => self.wrong(item, problem),
+        }
+    }
+
+    pub(super) fn context(&self, item: &BodyItem) -> anyhow::Result<&ContextReader> {
+        self.common.context.ok_or_else(|| self.wrong(item, "there is no build context to copy from"))
+    }
+
+    pub(super) fn run_sources(
+        &self,
+        stage: &PreparedStage,
+        number: usize,
+        position: usize,
+        step: &mut PreparedStep,
+    ) -> anyhow::Result<()> {
+        let item = &stage.body[number];
+        let expanded = stage.scopes[number]
+            .expanded(&item.instruction)
+            .map_err(|problem| self.wrong(item, &problem.to_string()))?;
+        for (flag, written) in expanded.flags.iter().zip(&item.instruction.flags) {
+            let Some(value) = flag.value.as_deref().filter(|_| flag.name == "mount") else { continue };
+            let fields = mount_fields(value);
+            let field = |names: &[&str]| {
+                fields.iter().find(|(n, _)| names.contains(&n.as_str())).map(|(_, v)| v.clone())
+            };
+            let kind = field(&["type"]).unwrap_or_else(|| "bind".into());
+            let target = field(&["target", "dst", "destination"]).unwrap_or_default();
+            let from = field(&["from"]).filter(|name| !name.is_empty());
+            let source = field(&["source", "src"]);
+            if kind == "cache" && field(&["sharing"]).as_deref() != Some("shared") {
+                step.exclusive.insert(format!("cache {}", field(&["id"]).unwrap_or_else(|| target.clone())));
+            }
+            if !matches!(kind.as_str(), "bind" | "cache") {
+                continue;
+            }
+            let paths = vec![source.clone().unwrap_or_else(|| "/".into())];
+            let destination = absolute(&target, stage.scopes[number].workdir());
+            let (from_shown, content) = match &from {
+                Some(name) => {
+                    let origin = self.origin(stage, item, name)?;
+                    let (shown, content) = self.foreign_content(item, &origin, name)?;
+                    let written =
+                        written.value.as_deref().and_then(|v| crate::graph::mount_field(v, &["from"]));
+                    self.add_foreign(
+                        step,
+                        position,
+                        name,
+                        origin,
+                        shown.clone(),
+                        paths.clone(),
+                        content.clone(),
+                        written,
+                    );
+                    if kind == "cache"
+                        && let Some(named) = step.named.last_mut()
+                    {
+                        named.as_stage = matches!(named.origin, Origin::Stage(_));
+                    }
+                    (shown, content)
+                }
+                None if kind == "cache" => continue,
+                None => {
+                    step.uses_context = true;
+                    let path = source.unwrap_or_else(|| ".".into());
+                    let read =
+                        |digest| FolderRead { named: None, part: ContextPart::Mounted(path.clone()), digest };
+                    let content = match self.context(item)?.tree(&path) {
+                        Ok(tree) => {
+                            let digest = (self.keep_tree)(&tree)?;
+                            step.reads.push(read(Some(digest.clone())));
+                            Content::Files(digest)
+                        }
+                        // 1.28 mounts an empty folder there, later ones fail: theirs to say.
+                        Err(ContextError::NoMatch { .. }) => {
+                            step.reads.push(read(None));
+                            Content::Files(format!("absent {path}"))
+                        }
+                        Err(error) => {
+                            step.always =
+                                Some(format!("the files of mount source {path} cannot be told: {error}"));
+                            Content::Files(String::new())
+                        }
+                    };
+                    step.inputs.sources.push(Source {
+                        instruction: position,
+                        from: "context".into(),
+                        paths: paths.clone(),
+                        content: content.clone(),
+                    });
+                    ("context".into(), content)
+                }
+            };
+            step.record.push(InputRecord {
+                line: item.instruction.line,
+                kind: "mount".into(),
+                from: from_shown,
+                sources: paths,
+                destination,
+                digest: shown_content(&content),
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn origin(
+        &self,
+        stage: &PreparedStage,
+        item: &BodyItem,
+        name: &str,
+    ) -> anyhow::Result<Origin> {
+        let known = match item.place {
+            Place::File(number) => stage.stage.origin_of(number, name).cloned(),
+            _ => None,
+        };
+        // A trigger's names are not in the graph: they stand for stages further up that are built, or images.
+        Ok(known.unwrap_or_else(|| {
+            let above = self.graph.stages[..stage.stage.index].iter();
+            let found = above.clone().rfind(|s| s.name == name || name.parse() == Ok(s.position));
+            match found.filter(|s| self.graph.needed.contains(&s.index)) {
+                Some(stage) => Origin::Stage(stage.index),
+                None => Origin::Image(name.to_owned()),
+            }
+        }))
+    }
+
+    /// What is known, before anything runs, of bytes that lie elsewhere.
+    pub(super) fn foreign_content(
+        &self,
+        item: &BodyItem,
+        origin: &Origin,
+        name: &str,
+    ) -> anyhow::Result<(String, Content)> {
+        Ok(match origin {
+            Origin::Stage(index) => {
+                // The key is filled in by `plan`.
+                let placeholder = Content::Bytes(String::new());
+                (format!("stage {}", self.graph.stages[*index].name), placeholder)
+            }
+            Origin::Image(image) => {
+                let base = (self.image_of)(image).map_err(|error| {
+                    let hint = match self.graph.later_stage(name, 0) {
+                        Some(line) if line > item.instruction.line => format!(
+                            "`{name}`: the stage of that name starts further down, in line {line}: a stage can only use those above it"
+                        ),
+                        _ => format!("no stage or image found with the name `{name}`"),
+                    };
+                    error.context(self.wrong(item, &hint).to_string())
+                })?;
+                (format!("image {image}"), Content::Image(base.image.id.clone()))
+            }
+            Origin::Named(context) => (format!("context {context}"), Content::Files(String::new())),
+            Origin::Scratch | Origin::Context => (String::new(), Content::Files(String::new())),
+        })
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one place that files a source, called for COPY and for mounts"
+    )]
+    pub(super) fn add_foreign(
+        &self,
+        step: &mut PreparedStep,
+        position: usize,
+        name: &str,
+        origin: Origin,
+        from: String,
+        paths: Vec<String>,
+        mut content: Content,
+        written: Option<String>,
+    ) {
+        let source = step.inputs.sources.len();
+        let mut context = name.to_owned();
+        if name.parse::<usize>().is_ok() {
+            // 1.28 and 1.39 panic on a number that is no stage of the file at hand, also with a context of that name.
+            context = format!("stagecache-{name}");
+            step.renames.push(Rename {
+                written: written.unwrap_or_else(|| name.to_owned()),
+                context: context.clone(),
+            });
+        }
+        if let Origin::Named(named) = &origin {
+            if let Some(reader) = self.common.named_contexts.get(named) {
+                let request = CopyRequest {
+                    sources: paths.clone(),
+                    kind: CopyKind::Copy,
+                    exclude: Vec::new(),
+                    parents: false,
+                };
+                content = match reader
+                    .copied(&request)
+                    .map_err(anyhow::Error::from)
+                    .and_then(|t| (self.keep_tree)(&t))
+                {
+                    Ok(digest) => {
+                        let part = ContextPart::Copied(request);
+                        let named = Some(named.clone());
+                        step.reads.push(FolderRead { named, part, digest: Some(digest.clone()) });
+                        Content::Files(digest)
+                    }
+                    Err(error) => {
+                        step.always = Some(format!("the files of context {named} cannot be told: {error:#}"));
+                        Content::Files(String::new())
+                    }
+                };
+            } else {
+                step.always = Some(format!("the build context {named} is fetched anew each time"));
+            }
+        } else {
+            step.foreign.push(Foreign { source, origin: origin.clone(), paths: paths.clone() });
+        }
+        if !step.named.iter().any(|named| named.context == context) {
+            step.named.push(NamedInput { context, origin, as_stage: false });
+        }
+        step.inputs.sources.push(Source { instruction: position, from, paths, content });
+    }
+}
+
+pub(super) fn flag_written(instruction: &Instruction, name: &str) -> Option<String> {
+    instruction.flag(name).and_then(|flag| flag.value.clone())
+}
+
+pub(super) fn shown_content(content: &Content) -> Option<String> {
+    match content {
+        Content::Files(digest) | Content::Bytes(digest) if !digest.is_empty() => {
+            Some(format!("blake3:{digest}"))
+        }
+        Content::Image(id) => Some(format!("sha256:{id}")),
+        Content::Remote(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}
+
+pub(super) fn is_heredoc(word: &str, instruction: &Instruction) -> bool {
+    !instruction.heredocs.is_empty() && word.starts_with("<<")
+}
+
+/// A path against the working directory.
+pub fn absolute(path: &str, workdir: &str) -> String {
+    let joined: Cow<'_, str> = if path.starts_with('/') {
+        path.into()
+    } else {
+        format!("{}/{path}", workdir.trim_end_matches('/')).into()
+    };
+    let mut clean = crate::containerfile::clean_path(&joined);
+    if path.ends_with('/') && !clean.ends_with('/') {
+        clean.push('/');
+    }
+    clean
+}

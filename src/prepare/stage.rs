@@ -1,0 +1,239 @@
+//! One stage: its body with triggers and labels of flags, the variables in front of each instruction, its steps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+
+use super::{BodyItem, Common, Place, PreparedStage};
+use crate::bases::BaseImage;
+use crate::containerfile::{Instruction, Keyword, Rules, StageBase, parse};
+use crate::context::CopiedTree;
+use crate::graph::{Origin, Stage, StageGraph};
+use crate::image::ImageFormat;
+use crate::key::{Parent, StepInputs, text_of};
+use crate::{key, step};
+
+pub(super) struct Preparer<'a> {
+    pub(super) graph: &'a StageGraph,
+    pub(super) common: &'a Common<'a>,
+    pub(super) image_of: &'a dyn Fn(&str) -> anyhow::Result<BaseImage>,
+    pub(super) keep_tree: &'a dyn Fn(&CopiedTree) -> anyhow::Result<String>,
+    pub(super) done: &'a BTreeMap<usize, PreparedStage>,
+    pub(super) inherited: &'a [String],
+}
+
+impl Preparer<'_> {
+    pub(super) fn stage(&self, stage: &Stage) -> anyhow::Result<PreparedStage> {
+        let common = self.common;
+        let is_target = stage.index == self.graph.target;
+        let layers = common.layers && !(is_target && common.target_in_one_call);
+        let base = match &stage.base {
+            Origin::Image(name) => Some((self.image_of)(name).with_context(|| {
+                common.file.point_at(&stage.from, &stage.base_written, self.hint(stage, name), String::new())
+            })?),
+            _ => None,
+        };
+        let (stage_base, trigger_texts) = self.inheritance(stage, base.as_ref());
+        let mut scope =
+            common.heading.enter_stage(stage_base).map_err(|e| anyhow!("stage {}: {e}", stage.name))?;
+
+        let mut body = Vec::new();
+        for text in &trigger_texts {
+            for instruction in trigger_instructions(text)? {
+                let bytes = [instruction.original.as_slice(), b"\n"].concat();
+                body.push(BodyItem { instruction, text: bytes, place: Place::Trigger });
+            }
+        }
+        let triggers = body.len();
+        for (number, instruction) in stage.body.iter().enumerate() {
+            body.push(BodyItem {
+                instruction: instruction.clone(),
+                text: common.file.text(instruction.span).to_vec(),
+                place: Place::File(number),
+            });
+        }
+        // In squashed mode the engine writes them, where there is a call.
+        if is_target && (layers || body.is_empty()) {
+            for label in &common.target_labels {
+                let instruction = trigger_instructions(label)?.remove(0);
+                body.push(BodyItem { instruction, text: Vec::new(), place: Place::Flag });
+            }
+        }
+
+        let mut scopes = vec![scope.clone()];
+        for item in &body {
+            scope.apply(&item.instruction).map_err(|problem| {
+                let word = item.instruction.rest.clone();
+                anyhow!(common.file.point_at(&item.instruction, &word, problem.to_string(), String::new()))
+            })?;
+            scopes.push(scope.clone());
+        }
+
+        let instructions: Vec<Instruction> = body.iter().map(|item| item.instruction.clone()).collect();
+        let cut = step::cut(&instructions, layers);
+        let mut result = PreparedStage {
+            stage: stage.clone(),
+            body,
+            base,
+            triggers,
+            scopes,
+            layers,
+            steps: Vec::new(),
+            tail: cut.tail.clone(),
+            tail_inputs: self.empty_inputs(layers),
+            platform: stage.platform.clone(),
+        };
+        for items in &cut.steps {
+            let prepared = self.step(&result, items, is_target)?;
+            result.steps.push(prepared);
+        }
+        if result.body.is_empty() && stage.base == Origin::Scratch {
+            let only = self.empty_stage(&result, is_target);
+            result.steps.push(only);
+        }
+        result.tail_inputs = self.tail_inputs(&result, is_target)?;
+        Ok(result)
+    }
+
+    pub(super) fn hint(&self, stage: &Stage, name: &str) -> String {
+        match self.graph.later_stage(name, stage.index) {
+            Some(line) if line != stage.lines.0 => format!(
+                "`{name}` is no image that can be had, and the stage of that name starts further down, in line {line}: \
+                 a stage can only use those above it"
+            ),
+            _ => format!("the base image `{name}` of stage {} cannot be had", stage.name),
+        }
+    }
+
+    /// What a stage takes over from its base, and the triggers that fire in it.
+    pub(super) fn inheritance(&self, stage: &Stage, base: Option<&BaseImage>) -> (StageBase, Vec<String>) {
+        match &stage.base {
+            Origin::Stage(index) => {
+                let below = &self.done[index];
+                let end = below.scopes.last().expect("a stage has a scope behind its last instruction");
+                let docker = self.common.image_format == ImageFormat::Docker;
+                let base = StageBase {
+                    env: end.env().entries().to_vec(),
+                    workdir: end.workdir().to_owned(),
+                    user: end.user().to_owned(),
+                    shell: if docker { end.shell().to_vec() } else { Vec::new() },
+                    declarations: self.inherited.to_vec(),
+                };
+                let triggers = below
+                    .body
+                    .iter()
+                    .filter(|item| docker && item.instruction.keyword == Keyword::Onbuild)
+                    .map(|item| item.instruction.rest.clone())
+                    .collect();
+                (base, triggers)
+            }
+            _ => {
+                let Some(base) = base else { return (StageBase::default(), Vec::new()) };
+                let config = base.image.config.get("config").cloned().unwrap_or_default();
+                let text =
+                    |key: &str| config.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+                let shell = config
+                    .get("Shell")
+                    .and_then(|v| serde_json::from_value::<Vec<String>>(v.clone()).ok())
+                    .unwrap_or_default();
+                let stage_base = StageBase {
+                    env: base.image.env(),
+                    workdir: text("WorkingDir"),
+                    user: text("User"),
+                    shell,
+                    declarations: Vec::new(),
+                };
+                (stage_base, base.image.triggers())
+            }
+        }
+    }
+
+    pub(super) fn empty_inputs(&self, layers: bool) -> StepInputs {
+        StepInputs {
+            format: key::FORMAT,
+            platform: self.common.platform.clone(),
+            image_format: self.common.image_format,
+            layers,
+            parent: Parent::Scratch,
+            instructions: Vec::new(),
+            expanded: Vec::new(),
+            args: BTreeMap::new(),
+            sources: Vec::new(),
+            flags: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn tail_inputs(&self, stage: &PreparedStage, is_target: bool) -> anyhow::Result<StepInputs> {
+        let mut inputs = self.empty_inputs(stage.layers);
+        for &number in &stage.tail {
+            self.describe(stage, number, &mut inputs)?;
+        }
+        for name in ["unsetenv", "timestamp", "source-date-epoch", "env"] {
+            if let Some(values) = self.common.key_flags.get(name) {
+                inputs.flags.insert(name.into(), values.clone());
+            }
+        }
+        if is_target {
+            inputs.flags.extend(self.common.target_flags.clone());
+        }
+        Ok(inputs)
+    }
+
+    /// Adds an instruction's text and expansion to the inputs.
+    pub(super) fn describe(
+        &self,
+        stage: &PreparedStage,
+        number: usize,
+        inputs: &mut StepInputs,
+    ) -> anyhow::Result<()> {
+        let item = &stage.body[number];
+        let instruction = &item.instruction;
+        let mut text = text_of(&instruction.original);
+        let copies = matches!(instruction.keyword, Keyword::Copy | Keyword::Add);
+        if let Some(from) = instruction.flag("from").filter(|_| copies).map(crate::containerfile::Flag::word)
+        {
+            // Neither image nor history tell the name of the stage: what it stands for is among the sources.
+            text = text.replacen(&from, "--from", 1);
+        }
+        for heredoc in &instruction.heredocs {
+            text.push_str(&format!("\n<<{} {} {}\n", heredoc.name, heredoc.expand, heredoc.chomp));
+            text.push_str(&text_of(&heredoc.body));
+        }
+        inputs.instructions.push(text);
+        let expanded = stage.scopes[number]
+            .expanded(instruction)
+            .map_err(|problem| self.wrong(item, &problem.to_string()))?;
+        let mut words: Vec<String> = Vec::new();
+        if instruction.keyword != Keyword::Run {
+            words = expanded.words;
+        }
+        let flags = expanded.flags.iter().filter(|flag| !(copies && flag.name == "from"));
+        words.extend(flags.map(crate::containerfile::Flag::word));
+        inputs.expanded.push(words);
+        Ok(())
+    }
+
+    pub(super) fn wrong(&self, item: &BodyItem, problem: &str) -> anyhow::Error {
+        match item.place {
+            Place::File(_) => {
+                let words = item.instruction.words();
+                let word = words.iter().find(|word| problem.contains(word.as_str()));
+                let word = word.map_or(item.instruction.rest.as_str(), String::as_str);
+                anyhow!(self.common.file.point_at(&item.instruction, word, problem.to_owned(), String::new()))
+            }
+            Place::Trigger => {
+                anyhow!("ONBUILD trigger `{}` of the base: {problem}", text_of(&item.instruction.original))
+            }
+            Place::Flag => anyhow!("--label: {problem}"),
+        }
+    }
+}
+
+/// The instructions of an ONBUILD trigger or of a flag.
+pub(super) fn trigger_instructions(text: &str) -> anyhow::Result<Vec<Instruction>> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.push(b'\n');
+    let file = parse(bytes, Path::new("ONBUILD"), Rules::Buildah28.dialect())?;
+    Ok(file.instructions().cloned().collect())
+}

@@ -1,0 +1,241 @@
+//! One step: its inputs, and what the engine has to be told again because a step's file starts anew.
+
+use std::collections::BTreeSet;
+
+use super::stage::Preparer;
+use super::{PreparedStage, PreparedStep};
+use crate::containerfile::Keyword;
+use crate::image::ImageFormat;
+use crate::key::{digest_of_value, text_of};
+use crate::render::ScopedArg;
+
+/// Flags that concern commands only: a step without RUN does not hang on them.
+const RUN_ONLY: &[&str] = &[
+    "add-host",
+    "cap-add",
+    "cap-drop",
+    "cdi-config-dir",
+    "cgroup-manager",
+    "cgroupns",
+    "cni-config-dir",
+    "cni-plugin-path",
+    "compat-volumes",
+    "default-mounts-file",
+    "device",
+    "dns",
+    "dns-option",
+    "dns-search",
+    "group-add",
+    "hooks-dir",
+    "http-proxy",
+    "ipc",
+    "isolation",
+    "network",
+    "network-cmd-path",
+    "network-config-dir",
+    "no-hostname",
+    "no-hosts",
+    "pid",
+    "runtime",
+    "runtime-flag",
+    "security-opt",
+    "shm-size",
+    "ulimit",
+    "uts",
+    "volume",
+    "mount",
+];
+
+impl Preparer<'_> {
+    pub(super) fn step(
+        &self,
+        stage: &PreparedStage,
+        items: &[usize],
+        is_target: bool,
+    ) -> anyhow::Result<PreparedStep> {
+        let first = &stage.body[items[0]].instruction;
+        let last = &stage.body[*items.last().expect("a step has an instruction")].instruction;
+        let runs = items
+            .iter()
+            .any(|&n| matches!(stage.body[n].instruction.keyword, Keyword::Run | Keyword::Unknown(_)));
+        let mut inputs = self.empty_inputs(stage.layers);
+        inputs.flags = self.common.key_flags.clone();
+        if !runs {
+            inputs.flags.retain(|name, _| !RUN_ONLY.contains(&name.as_str()));
+        }
+        if is_target && !stage.layers {
+            inputs.flags.extend(self.common.target_flags.clone());
+        }
+        let mut step = PreparedStep {
+            items: items.to_vec(),
+            lines: (first.line, last.end_line),
+            title: text_of(&last.original),
+            inputs,
+            foreign: Vec::new(),
+            named: Vec::new(),
+            renames: Vec::new(),
+            always: None,
+            exclusive: BTreeSet::new(),
+            uses_context: false,
+            reads: Vec::new(),
+            remotes: Vec::new(),
+            runs,
+            workdir: None,
+            in_layers: false,
+            args: Vec::new(),
+            build_args: Vec::new(),
+            shell: None,
+            record: Vec::new(),
+        };
+        for (position, &number) in items.iter().enumerate() {
+            self.describe(stage, number, &mut step.inputs)?;
+            match stage.body[number].instruction.keyword {
+                Keyword::Copy | Keyword::Add => self.copy_sources(stage, number, position, &mut step)?,
+                Keyword::Run => self.run_sources(stage, number, position, &mut step)?,
+                _ => {}
+            }
+        }
+        if runs {
+            for name in ["volume", "device"] {
+                for value in self.common.key_flags.get(name).into_iter().flatten() {
+                    if !value.ends_with(":ro") && !value.ends_with(":O") {
+                        step.exclusive.insert(format!("{name} {value}"));
+                    }
+                }
+            }
+        }
+        self.arguments(stage, &mut step);
+        step.in_layers = copy_makes_workdir(stage, items);
+        step.workdir = workdir_to_bring(stage, items).filter(|_| !step.in_layers);
+        Ok(step)
+    }
+
+    /// The one call of a stage `FROM scratch` without instructions, of which the engines make an image with an empty
+    /// layer.
+    pub(super) fn empty_stage(&self, stage: &PreparedStage, is_target: bool) -> PreparedStep {
+        let mut inputs = self.empty_inputs(stage.layers);
+        if is_target {
+            inputs.flags.extend(self.common.target_flags.clone());
+        }
+        PreparedStep {
+            items: Vec::new(),
+            lines: stage.stage.lines,
+            title: text_of(&stage.stage.from.original),
+            inputs,
+            foreign: Vec::new(),
+            named: Vec::new(),
+            renames: Vec::new(),
+            always: None,
+            exclusive: BTreeSet::new(),
+            uses_context: false,
+            reads: Vec::new(),
+            remotes: Vec::new(),
+            runs: false,
+            workdir: None,
+            in_layers: false,
+            args: Vec::new(),
+            build_args: Vec::new(),
+            shell: None,
+            record: Vec::new(),
+        }
+    }
+
+    /// What of the ARGs and the SHELL in force has to be said again in the step's own Containerfile.
+    pub(super) fn arguments(&self, stage: &PreparedStage, step: &mut PreparedStep) {
+        let before = &stage.scopes[step.items[0]];
+        let user = &before.build_args().values;
+        let mut declared: BTreeSet<String> = BTreeSet::new();
+        let from_file = stage.layers;
+        if from_file {
+            // Declared by the stages below (1.43), or above this step in this stage.
+            let mut names: BTreeSet<String> =
+                self.inherited.iter().map(|d| d.split('=').next().unwrap_or(d).to_owned()).collect();
+            for number in 0..step.items[0] {
+                names.extend(arg_names(stage, number));
+            }
+            declared.extend(names.into_iter().filter(|name| before.is_declared(name)));
+        }
+        let in_scope = before.args_in_scope();
+        let mut own: BTreeSet<String> = BTreeSet::new();
+        for &number in &step.items {
+            own.extend(arg_names(stage, number));
+        }
+        let end = &stage.scopes[step.items.last().expect("a step has an instruction") + 1];
+        for name in &declared {
+            let Some(value) = in_scope.get(name) else { continue };
+            let redeclared = own.contains(name) && !user.contains_key(name);
+            let changes = end.args_in_scope().get(name) != Some(value);
+            let literal = (redeclared && changes && !value.contains('\n')).then(|| value.clone());
+            if literal.is_none() {
+                step.build_args.push((name.clone(), value.clone()));
+            }
+            step.args.push(ScopedArg { name: name.clone(), literal });
+        }
+        for name in own.iter().filter(|name| !declared.contains(*name)) {
+            if let Some(value) = user.get(name) {
+                step.build_args.push((name.clone(), value.clone()));
+            } else if let Some(value) = self.common.heading.heading().get(name) {
+                // `ARG NAME` in a stage takes the heading's value, which the step's file does not have.
+                if end.args_in_scope().get(name) == Some(value) {
+                    step.build_args.push((name.clone(), value.clone()));
+                }
+            }
+        }
+        for name in crate::containerfile::PREDEFINED_ARGS {
+            if let Some(value) = user.get(name).filter(|_| !declared.contains(name) && !own.contains(name)) {
+                step.build_args.push((name.to_owned(), value.clone()));
+            }
+        }
+        // Each command sees every ARG in scope; COPY and the like have theirs in their expansion.
+        for &number in &step.items {
+            if stage.body[number].instruction.keyword == Keyword::Run {
+                for (name, value) in stage.scopes[number].args_in_scope() {
+                    step.inputs.args.insert(name, digest_of_value(&value));
+                }
+            }
+        }
+        let inherits_shell = stage.layers
+            && self.common.image_format == ImageFormat::Oci
+            && !before.shell().is_empty()
+            && (0..step.items[0]).any(|n| stage.body[n].instruction.keyword == Keyword::Shell);
+        if inherits_shell {
+            step.shell = Some(before.shell().to_vec());
+        }
+    }
+}
+
+/// Set where a native build in layers would not make the folders of the step's WORKDIRs as one call makes them: when
+/// there are several, or when somebody else than root is the user.
+pub(super) fn workdir_to_bring(stage: &PreparedStage, items: &[usize]) -> Option<String> {
+    let workdirs: Vec<usize> =
+        items.iter().copied().filter(|&n| stage.body[n].instruction.keyword == Keyword::Workdir).collect();
+    let as_user = workdirs.iter().any(|&n| !is_root(stage.scopes[n].user()));
+    let last = *items.last()?;
+    let wanted = stage.layers && (workdirs.len() > 1 || (as_user && !workdirs.is_empty()));
+    wanted.then(|| stage.scopes[last].workdir().to_owned())
+}
+
+/// Whether the folder that WORKDIR names may come out with another owner than natively in layers, where COPY and ADD
+/// make it: in one call the instructions in front make it, as the USER in force (1.28).
+pub(super) fn copy_makes_workdir(stage: &PreparedStage, items: &[usize]) -> bool {
+    let Some(&last) = items.last().filter(|_| stage.layers) else { return false };
+    let (instruction, scope) = (&stage.body[last].instruction, &stage.scopes[last]);
+    let copies = matches!(instruction.keyword, Keyword::Copy | Keyword::Add);
+    copies
+        && !matches!(scope.workdir(), "" | "/")
+        && (instruction.flag("chown").is_some() || !is_root(scope.user()))
+}
+
+pub(super) fn is_root(user: &str) -> bool {
+    matches!(user, "" | "root" | "0" | "0:0" | "root:root")
+}
+
+pub(super) fn arg_names(stage: &PreparedStage, number: usize) -> Vec<String> {
+    let item = &stage.body[number];
+    if item.instruction.keyword != Keyword::Arg {
+        return Vec::new();
+    }
+    let expanded = stage.scopes[number].expanded(&item.instruction);
+    let words = expanded.map(|e| e.words).unwrap_or_default();
+    words.iter().map(|word| word.split('=').next().unwrap_or(word).to_owned()).collect()
+}
