@@ -8,6 +8,7 @@ mod stage;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 
@@ -156,6 +157,8 @@ pub struct Common<'a> {
     pub context: Option<&'a ContextReader>,
     /// Contexts by name that are folders.
     pub named_contexts: &'a BTreeMap<String, ContextReader>,
+    /// Contexts by name whose folder is not there.
+    pub absent_contexts: &'a BTreeMap<String, PathBuf>,
     /// OCI or docker.
     pub image_format: ImageFormat,
     /// `--layers`.

@@ -181,6 +181,7 @@ impl<'a> Build<'a> {
             heading: &heading,
             context: Some(&sources.reader),
             named_contexts: &sources.named,
+            absent_contexts: &sources.absent,
             image_format: request.format,
             layers: request.layers,
             target_in_one_call: request.target_in_one_call,
@@ -332,7 +333,8 @@ impl<'a> Build<'a> {
             Some("quiet") => Style::Quiet,
             Some("rawjson") => Style::RawJson,
             _ if self.request.quiet => Style::Quiet,
-            _ => Style::Plain,
+            Some("plain") => Style::Plain,
+            _ => Style::Live,
         };
         let log = match &self.request.log_file {
             Some(path) => Some(
@@ -344,9 +346,7 @@ impl<'a> Build<'a> {
             ),
             None => None,
         };
-        let mut progress = Progress::new(style, log);
-        progress.stages(self.prepared.iter().map(|(index, stage)| (*index, stage)));
-        Ok(progress)
+        Ok(Progress::new(style, log, self.prepared.iter().map(|(index, stage)| (*index, stage))))
     }
 
     fn execute(&mut self, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {

@@ -278,7 +278,14 @@ impl Preparer<'_> {
                 })?;
                 (format!("image {image}"), Content::Image(base.image.id.clone()))
             }
-            Origin::Named(context) => (format!("context {context}"), Content::Files(String::new())),
+            Origin::Named(context) => {
+                if let Some(folder) = self.common.absent_contexts.get(context) {
+                    let problem =
+                        format!("the folder {} of --build-context {context} is not there", folder.display());
+                    return Err(self.wrong(item, &problem));
+                }
+                (format!("context {context}"), Content::Files(String::new()))
+            }
             Origin::Scratch | Origin::Context => (String::new(), Content::Files(String::new())),
         })
     }

@@ -1,6 +1,7 @@
 //! Draws what others have decided: progress, tables, JSON. Decides nothing.
 
 pub mod filter;
+mod live;
 pub mod progress;
 pub mod steps;
 pub mod table;

@@ -2,16 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use crate::event::Event;
+use super::live::Live;
+use crate::event::{Event, StepId};
 use crate::prepare::PreparedStage;
 use crate::process::OutputLine;
 use crate::report::table::{duration, one_line};
+use crate::verdict::Verdict;
 
 /// How much is shown, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
+    /// What runs now, drawn again in place.
+    Live,
     /// A line a step, with the engine's output.
     Plain,
     /// Each event as a JSON object on a line.
@@ -20,64 +24,129 @@ pub enum Style {
     Quiet,
 }
 
-/// Where talk goes, and the names of what is talked about.
+/// The stages and steps that events are about, and how they are written.
+#[derive(Debug, Default)]
+pub struct Titles {
+    colour: bool,
+    stages: Vec<(String, Vec<String>)>,
+}
+
+impl Titles {
+    /// By stage: its name and the titles of its steps.
+    pub fn new(stages: Vec<(String, Vec<String>)>, colour: bool) -> Self {
+        Self { colour, stages }
+    }
+
+    /// Those of a build's stages, by their index.
+    pub fn of<'a>(prepared: impl Iterator<Item = (usize, &'a PreparedStage)>, colour: bool) -> Self {
+        let mut stages = Vec::new();
+        for (index, stage) in prepared {
+            if stages.len() <= index {
+                stages.resize_with(index + 1, Default::default);
+            }
+            let steps = stage.steps.iter().map(|step| step.title.clone()).collect();
+            stages[index] = (stage.stage.name.clone(), steps);
+        }
+        Self::new(stages, colour)
+    }
+
+    /// How many steps there are.
+    pub fn count(&self) -> usize {
+        self.stages.iter().map(|(_, steps)| steps.len()).sum()
+    }
+
+    pub(super) fn painted(&self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub(super) fn label(&self, (stage, step): StepId) -> (String, &str) {
+        let Some((name, steps)) = self.stages.get(stage) else { return (stage.to_string(), "") };
+        let title = steps.get(step).map_or("", String::as_str);
+        (format!("[{name} {}/{}]", step + 1, steps.len()), title)
+    }
+
+    /// `[stage 1/2] WORD title`, with a line for the reason where there is one.
+    fn lines(&self, step: StepId, code: &str, word: &str, reason: &str) -> Vec<String> {
+        let (label, title) = self.label(step);
+        let indent = label.chars().count();
+        let title = one_line(title, 72);
+        let first = format!("{} {} {title}", self.painted("1", &label), self.painted(code, word));
+        let second = format!("{:indent$} because: {reason}", "");
+        if reason.is_empty() { vec![first] } else { vec![first, second] }
+    }
+
+    pub(super) fn decided(&self, step: StepId, verdict: &Verdict) -> Vec<String> {
+        let shown = verdict.to_string().replacen("run", "build", 1);
+        let (word, reason) = shown.split_once(": ").unwrap_or((&shown, ""));
+        let code = if verdict.is_hit() { "32" } else { "36" };
+        self.lines(step, code, &word.to_uppercase(), reason)
+    }
+
+    pub(super) fn ran(&self, step: StepId, took: &str, reason: &str) -> Vec<String> {
+        self.lines(step, "36", &format!("DONE {took}"), reason)
+    }
+
+    pub(super) fn failed(&self, step: StepId) -> String {
+        self.lines(step, "31", "FAILED", "").remove(0)
+    }
+
+    pub(super) fn warning(&self, text: &str) -> String {
+        format!("{} {text}", self.painted("33", "warning:"))
+    }
+}
+
+/// Where talk goes.
 pub struct Progress {
     style: Style,
     sink: Mutex<Sink>,
-    colour: bool,
-    stages: Vec<StageLines>,
+    titles: Titles,
 }
 
 enum Sink {
     Stderr,
     File(File),
-}
-
-#[derive(Default)]
-struct StageLines {
-    name: String,
-    steps: Vec<String>,
+    Live(Live),
 }
 
 impl Progress {
-    /// Talk to standard error, or to a file.
-    pub fn new(style: Style, log: Option<File>) -> Self {
-        let colour = log.is_none()
-            && io::stderr().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let sink = Mutex::new(log.map_or(Sink::Stderr, Sink::File));
-        Self { style, sink, colour, stages: Vec::new() }
-    }
-
-    /// Names the stages and steps that events are about.
-    pub fn stages<'a>(&mut self, prepared: impl Iterator<Item = (usize, &'a PreparedStage)>) {
-        for (index, stage) in prepared {
-            if self.stages.len() <= index {
-                self.stages.resize_with(index + 1, StageLines::default);
+    /// Talk about these stages to standard error, or to a file.
+    ///
+    /// Where standard error is no terminal, [`Style::Live`] is [`Style::Plain`].
+    pub fn new<'a>(
+        style: Style,
+        log: Option<File>,
+        prepared: impl Iterator<Item = (usize, &'a PreparedStage)>,
+    ) -> Self {
+        let on_terminal = log.is_none() && io::stderr().is_terminal();
+        let colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let titles = Titles::of(prepared, colour);
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let (style, sink, titles) = match (style, log) {
+            (Style::Live, None) if on_terminal && !dumb => {
+                (style, Sink::Live(Live::new(titles)), Titles { colour, ..Titles::default() })
             }
-            self.stages[index] = StageLines {
-                name: stage.stage.name.clone(),
-                steps: stage.steps.iter().map(|step| step.title.clone()).collect(),
-            };
-        }
+            (Style::Live, log) => (Style::Plain, log.map_or(Sink::Stderr, Sink::File), titles),
+            (style, log) => (style, log.map_or(Sink::Stderr, Sink::File), titles),
+        };
+        Self { style, sink: Mutex::new(sink), titles }
     }
 
     fn line(&self, text: &str) {
-        let mut sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         // Talk that nobody can hear must not end a build.
         let _ = match &mut *sink {
             Sink::Stderr => writeln!(io::stderr(), "{text}"),
             Sink::File(file) => writeln!(file, "{text}"),
+            Sink::Live(live) => {
+                live.line(text);
+                Ok(())
+            }
         };
-    }
-
-    fn painted(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     /// Something worth knowing that is about no step.
     pub fn note(&self, text: &str) {
-        if self.style == Style::Plain {
+        if matches!(self.style, Style::Plain | Style::Live) {
             self.line(text);
         }
     }
@@ -91,20 +160,19 @@ impl Progress {
     pub fn warn(&self, text: &str) {
         match self.style {
             Style::RawJson => self.line(&serde_json::json!({"event": "warning", "text": text}).to_string()),
-            _ => self.line(&format!("{} {text}", self.painted("33", "warning:"))),
+            _ => self.line(&self.titles.warning(text)),
         }
-    }
-
-    fn label(&self, (stage, step): (usize, usize)) -> (String, &str) {
-        let Some(lines) = self.stages.get(stage) else { return (stage.to_string(), "") };
-        let title = lines.steps.get(step).map_or("", String::as_str);
-        (format!("[{} {}/{}]", lines.name, step + 1, lines.steps.len()), title)
     }
 
     /// Shows an event.
     pub fn show(&self, event: &Event) {
         match self.style {
             Style::Plain => self.plain(event),
+            Style::Live => {
+                if let Sink::Live(live) = &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
+                    live.show(event);
+                }
+            }
             Style::RawJson => self.raw(event),
             Style::Quiet => {
                 if let Event::Warning(text) = event {
@@ -117,39 +185,22 @@ impl Progress {
     fn plain(&self, event: &Event) {
         match event {
             Event::Decided { step, verdict, .. } => {
-                let (label, title) = self.label(*step);
-                let title = one_line(title, 72);
-                let shown = verdict.to_string().replacen("run", "build", 1);
-                let (word, reason) = shown.split_once(": ").unwrap_or((&shown, ""));
-                let code = if verdict.is_hit() { "32" } else { "36" };
-                let mut line = format!(
-                    "{} {} {title}",
-                    self.painted("1", &label),
-                    self.painted(code, &word.to_uppercase())
-                );
-                if !reason.is_empty() {
-                    line.push_str(&format!(
-                        "\n{:width$} because: {reason}",
-                        "",
-                        width = label.chars().count()
-                    ));
-                }
-                self.line(&line);
+                self.line(&self.titles.decided(*step, verdict).join("\n"));
             }
             Event::Output { step, line } => {
-                let (label, _) = self.label(*step);
+                let (label, _) = self.titles.label(*step);
                 let (OutputLine::Stdout(bytes) | OutputLine::Stderr(bytes)) = line;
-                self.line(&format!("{} {}", self.painted("2", &label), String::from_utf8_lossy(bytes)));
+                let label = self.titles.painted("2", &label);
+                self.line(&format!("{label} {}", String::from_utf8_lossy(bytes)));
             }
             Event::Ran { step, image, duration_ms } => {
-                let (label, _) = self.label(*step);
+                let (label, _) = self.titles.label(*step);
                 self.line(&format!("{label} done in {} -> {}", duration(*duration_ms), image.short()));
             }
-            Event::Waiting { step, what } => self.line(&format!("{} waits for {what}", self.label(*step).0)),
-            Event::Failed { step } => {
-                let (label, title) = self.label(*step);
-                self.line(&format!("{label} {} {}", self.painted("31", "FAILED"), one_line(title, 72)));
+            Event::Waiting { step, what } => {
+                self.line(&format!("{} waits for {what}", self.titles.label(*step).0));
             }
+            Event::Failed { step } => self.line(&self.titles.failed(*step)),
             Event::Warning(text) => self.warn(text),
             Event::Started { .. } | Event::StageDone { .. } => {}
         }
@@ -157,7 +208,8 @@ impl Progress {
 
     fn raw(&self, event: &Event) {
         use serde_json::json;
-        let at = |(stage, step): (usize, usize)| json!({"stage": self.stages.get(stage).map(|s| s.name.as_str()), "step": step});
+        let stage_name = |stage: usize| self.titles.stages.get(stage).map(|(name, _)| name.as_str());
+        let at = |(stage, step): StepId| json!({"stage": stage_name(stage), "step": step});
         let value = match event {
             Event::Decided { step, verdict, key, image } => {
                 json!({"event": "decided", "at": at(*step), "verdict": verdict, "key": key, "image": image})
@@ -175,8 +227,7 @@ impl Progress {
                 json!({"event": "ran", "at": at(*step), "image": image, "duration_ms": duration_ms})
             }
             Event::StageDone { stage, tip, leaf, name, .. } => {
-                let stage = self.stages.get(*stage).map(|s| s.name.as_str());
-                json!({"event": "stage", "stage": stage, "tip": tip, "image": leaf, "name": name})
+                json!({"event": "stage", "stage": stage_name(*stage), "tip": tip, "image": leaf, "name": name})
             }
             Event::Failed { step } => json!({"event": "failed", "at": at(*step)}),
             Event::Warning(text) => return self.warn(text),

@@ -74,7 +74,7 @@ const ROWS: &[Row] = &[
         &["/nonexistent/ignore"],
     ),
     (
-        "FROM docker.io/library/busybox\nRUN true\n",
+        "FROM docker.io/library/busybox\nCOPY --from=x /a /b\n",
         &["--build-context=x=/nonexistent/folder"],
         &["/nonexistent/folder"],
     ),

@@ -27,6 +27,8 @@ pub struct Sources {
     pub(super) reader: ContextReader,
     pub(super) ignore_file: Option<PathBuf>,
     pub(super) named: BTreeMap<String, ContextReader>,
+    /// Folders of named contexts that are not there.
+    pub(super) absent: BTreeMap<String, PathBuf>,
 }
 
 impl Sources {
@@ -48,11 +50,14 @@ impl Sources {
         let options = ReadOptions { ignore_file_mode: request.ignore_file_mode };
         let index = FileIndex::open(&session.store.index_folder(), &context.folder);
         let reader = ContextReader::new(&context.folder, ignore, Some(index), options)?;
-        let mut named = BTreeMap::new();
+        let (mut named, mut absent) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in &request.contexts {
             if let BuildContext::Dir(folder) = value {
-                // One that is not there may not be needed; a step that does ask for it fails.
-                let Ok(folder) = fs::canonicalize(folder) else { continue };
+                // One that is not there may not be needed, and the engines do not look either (1.28).
+                let Ok(folder) = fs::canonicalize(folder) else {
+                    absent.insert(name.clone(), folder.clone());
+                    continue;
+                };
                 let index = FileIndex::open(&session.store.index_folder(), &folder);
                 // buildah applies no ignore file to additional contexts (1.28).
                 named.insert(
@@ -61,7 +66,7 @@ impl Sources {
                 );
             }
         }
-        Ok(Self { context, containerfile, file, rules, reader, ignore_file, named })
+        Ok(Self { context, containerfile, file, rules, reader, ignore_file, named, absent })
     }
 }
 
