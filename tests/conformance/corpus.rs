@@ -38,6 +38,8 @@ pub struct Case {
     pub messages: Vec<String>,
     /// What the native result must look like, so that a case cannot lose its point.
     pub expectations: Vec<Expectation>,
+    /// The first version of buildah whose own result the case describes; with an older one podman-stagecache's must be so.
+    pub native_from: Option<Version>,
     pub limits: Limits,
     /// Where the resulting image is found.
     pub result: ResultName,
@@ -575,6 +577,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<()> {
         "exit" => case.exit = (value != "any").then(|| value.parse()).transpose()?,
         "message" => case.messages.push(value.to_owned()),
         "expect" => case.expectations.push(expectation(value)?),
+        "native-from" => case.native_from = Some(value.parse()?),
         "engines" => limits.engines = split_words(value)?,
         "since" => limits.since = Some(value.parse()?),
         "before" => limits.before = Some(value.parse()?),
@@ -622,7 +625,7 @@ fn expectation(text: &str) -> Result<Expectation> {
             return Ok(Expectation {
                 path: path.trim().to_owned(),
                 relation,
-                value: value.trim().to_owned(),
+                value: value.trim().replace("\\n", "\n"),
             });
         }
     }
