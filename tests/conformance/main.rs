@@ -9,6 +9,7 @@ mod corpus;
 mod differences;
 mod engine;
 mod image;
+mod layers;
 mod native;
 mod options;
 mod planted;
@@ -29,7 +30,7 @@ use clap::Parser;
 use corpus::{Case, Mode};
 use differences::Documented;
 use engine::{Engine, User};
-use image::LayerCache;
+use layers::LayerCache;
 use native::Natives;
 use options::{CacheState, Format, Options};
 use report::Checked;
@@ -60,6 +61,12 @@ fn suite(options: &Options) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if !options.from.is_empty() {
+        let rows = report::saved_rows(&report::read(&options.from)?);
+        let draw = if options.format == Format::Markdown { report::markdown } else { report::table };
+        print!("{}", draw(&rows));
+        return Ok(ExitCode::SUCCESS);
+    }
     if options.engine.is_empty() {
         let modes: usize =
             cases.iter().map(|case| Mode::ALL.iter().filter(|m| case.limits.in_mode(**m)).count()).sum();
@@ -75,10 +82,18 @@ fn suite(options: &Options) -> Result<ExitCode> {
         if options.planted { planted::check(&run, options, &cases)? } else { run.check(options, &cases)? };
     ensure!(!checked.is_empty(), "no case is for these engines and this filter");
     let failed = checked.iter().filter(|one| !one.wrong.is_empty()).count();
+    if let Some(path) = &options.save {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, format!("{:#}\n", report::json(&checked)))?;
+    }
+    let rows = report::checked_rows(&checked);
     match options.format {
         Format::Json => println!("{:#}", report::json(&checked)),
+        Format::Markdown => print!("{}", report::markdown(&rows)),
         Format::Text => {
-            println!("{}", report::table(&checked));
+            println!("{}", report::table(&rows));
             eprintln!("{:.0} s", run.started.elapsed().as_secs_f64());
             println!("{} passed, {failed} failed", checked.len() - failed);
         }

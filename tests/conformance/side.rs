@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use crate::corpus::{self, Case, Mode, Output, ResultName};
 use crate::differences;
 use crate::engine::{Engine, Kind};
-use crate::image::{LayerCache, Record, Storage, Tree, text, without};
+use crate::image::{Record, Storage, Tree, text, without};
+use crate::layers::{self, LayerCache};
 use crate::servers;
 
 /// No build of the corpus takes longer than this.
@@ -199,10 +200,18 @@ impl Place {
         let storage = self.storage(prepared);
         let scratch = ["root", "run", "state", "home", "tmp", "out"];
         let paths: Vec<PathBuf> = scratch.iter().map(|name| self.dir.join(name)).collect();
+        // What the engine said of itself holds for all cases.
+        let (engines, kept) = (self.dir.join("state/engines"), self.dir.join("engines"));
+        if engines.exists() && !kept.exists() {
+            fs::rename(&engines, &kept)?;
+        }
         unmount_below(&self.dir)?;
         self.file_command(&prepared.engine, "rm", &["-rf"], &paths)?;
         for name in ["run", "state", "home", "tmp", "out"] {
             self.make_dir(&prepared.engine, &self.dir.join(name))?;
+        }
+        if kept.exists() {
+            fs::rename(&kept, &engines)?;
         }
         let roots = [prepared.storage.root.clone(), storage.root.clone()];
         self.file_command(&prepared.engine, "cp", &["-a", "--reflink=auto"], &roots)?;
@@ -314,7 +323,9 @@ impl Place {
             self.make_dir(engine, &self.dir.join(name))?;
         }
         let config = self.dir.join("containers.conf");
-        fs::write(&config, containers_conf())?;
+        if !config.exists() {
+            fs::write(&config, containers_conf())?;
+        }
         let isolation = std::env::var("BUILDAH_ISOLATION").unwrap_or_else(|_| "chroot".to_owned());
         let user = engine.user.as_ref().map_or("root", |user| &user.name);
         let mut variables: Vec<(String, String)> = [
@@ -596,9 +607,13 @@ impl Facts<'_> {
         }
     }
 
-    /// The layers' changes and the merged tree, from layers as the engine itself writes them.
+    /// The layers' changes and the merged tree.
     fn files(&self, id: &str, with_mtime: bool) -> Result<(Value, Value)> {
         let engine = &self.prepared.engine;
+        // A call of the engine less: without it the suite takes a quarter less time.
+        if let Some(layers) = self.place.layers.of_storage(self.storage, id) {
+            return Ok(layers::merged(&layers, with_mtime));
+        }
         let dir = self.place.dir.join("out/layers");
         if dir.exists() {
             self.place.file_command(engine, "rm", &["-rf"], std::slice::from_ref(&dir))?;
@@ -612,7 +627,7 @@ impl Facts<'_> {
         let command = self.place.command(self.prepared, &engine.program, &args, self.case)?;
         let (exit, _, stderr) = self.place.run(command, None)?;
         ensure!(exit == 0, "reading the layers of {id}: {stderr}");
-        self.place.layers.read(&dir, with_mtime)
+        Ok(layers::merged(&self.place.layers.of_dir(&dir)?, with_mtime))
     }
 
     fn settings(&self, config: &Value) -> Value {
