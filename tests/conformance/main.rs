@@ -1,15 +1,17 @@
 //! The conformance suite: each case of the corpus is built by an engine and by podman-stagecache, each in a storage of
 //! its own, and what comes out must be the same. `tests/conformance/README.md` says how to run it and write cases.
 //!
-//! `corpus` reads the cases, `engine` knows the programs, `side` builds, `image` reads what was built, `compare` and
-//! `differences` judge, `native` keeps the engines' results, `report` draws; here they are put together.
+//! `corpus` reads the cases, `layout` puts their files on disk, `engine` knows the programs, `side` builds, `facts`, `image`
+//! and `layers` read what was built, `compare` and `differences` judge, `native` keeps the engines' results, `report` draws; here they are put together.
 
 mod compare;
 mod corpus;
 mod differences;
 mod engine;
+mod facts;
 mod image;
 mod layers;
+mod layout;
 mod native;
 mod options;
 mod planted;
