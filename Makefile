@@ -25,9 +25,12 @@ WITH_ISOLATION = BUILDAH_ISOLATION="$$(contrib/isolation)"
 TESTS := $(shell command -v cargo-nextest >/dev/null && echo nextest run --no-fail-fast -E \'not binary\(conformance\)\' || echo test --lib --bins --tests)
 CONFORMANCE_ENGINES ?= buildah podman
 CONFORMANCE_FLAGS ?=
+# Where the results lie that `make conformance-table` draws.
+CONFORMANCE_RESULTS ?= target/conformance
+CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance --
 
 .DEFAULT_GOAL := build
-.PHONY: help build release demo test test-table test-random test-real conformance test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
+.PHONY: help build release demo test test-table test-random test-real conformance conformance-rootless conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
@@ -64,7 +67,15 @@ test-real: setup-dev build ## real software from a real distribution base; fetch
 	$(WITH_ISOLATION) tests/real/run.sh
 
 conformance: setup build ## each case of the corpus by an engine and by us: nothing may differ
-	$(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- $(CONFORMANCE_ENGINES:%=--engine %) $(CONFORMANCE_FLAGS)
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/root.json $(CONFORMANCE_FLAGS)
+	$(CONFORMANCE) --engine $(firstword $(CONFORMANCE_ENGINES)) --planted
+
+conformance-rootless: setup build ## the same without privileges; root makes an ordinary user for it
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/rootless.json $(CONFORMANCE_FLAGS) \
+		--rootless $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
+
+conformance-table: ## the results of the last runs as the table that the README has
+	@$(CARGO) test --locked --quiet --test conformance -- --from $(wildcard $(CONFORMANCE_RESULTS)/*.json) --format markdown
 
 test-matrix: setup-dev build ## the end-to-end tests and the corpus on other versions of the engines
 	@test -x contrib/ci/matrix || { echo 'make: contrib/ci/matrix is not there' >&2; exit 1; }

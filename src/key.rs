@@ -10,7 +10,7 @@
 //! | the same from another stage: the key of its files, or the digest of the bytes that are copied | known before anything runs; known once the stage is there |
 //! | the same from an image: its id, or the digest of the bytes | likewise |
 //! | ADD of a URL: its `--checksum`, else what the server says of it now: a strong ETag with size and time, the digest of what it sends, a repository's commit | the text of a URL says nothing about its bytes; asked in front of each build, and again behind the step |
-//! | heredocs | they are part of the text |
+//! | heredocs, with ARG and ENV put in where they are files | they are part of the text |
 //! | ids of secrets and ssh agents | that a secret is used is part of the step; its value must not leak into a digest |
 //! | flags that can change what a step produces (the table in `flags`) | `--network`, `--add-host`, `--env`, … |
 //! | the dialect that the file is read in | the same bytes are other instructions before heredocs |

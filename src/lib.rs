@@ -12,6 +12,7 @@ pub mod event;
 pub mod execute;
 pub mod flags;
 pub mod graph;
+pub mod heredoc;
 pub mod image;
 pub mod image_config;
 pub mod key;

@@ -17,6 +17,7 @@ use crate::bases::BaseImage;
 use crate::containerfile::{BuildArgs, Containerfile, FileStages, Instruction, Scope};
 use crate::context::{ContextPart, ContextReader, CopiedTree};
 use crate::graph::{Origin, ReferenceKind, Stage, StageGraph};
+use crate::heredoc::WithoutHeredocs;
 use crate::image::{ImageFormat, ImageId};
 use crate::key::{Parent, StepInputs};
 use crate::record::InputRecord;
@@ -94,6 +95,8 @@ pub struct PreparedStep {
     pub named: Vec<NamedInput>,
     /// Names to be rewritten.
     pub renames: Vec<Rename>,
+    /// Its instructions with heredocs, by index into the stage's body, as an engine gets them that has none.
+    pub without_heredocs: BTreeMap<usize, WithoutHeredocs>,
     /// Why it cannot be keyed.
     pub always: Option<String>,
     /// Locks that it holds alone while it runs.

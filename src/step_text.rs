@@ -47,12 +47,13 @@ pub fn step_text(
     let brings_workdir = step.workdir.is_some() && from != "scratch";
     let kept =
         |item: &&usize| !(brings_workdir && stage.body[**item].instruction.keyword == Keyword::Workdir);
-    let instructions = step.items.iter().filter(own).filter(kept).map(|&item| {
-        let item = &stage.body[item];
+    let instructions = step.items.iter().filter(own).filter(kept).map(|number| {
+        let item = &stage.body[*number];
+        let plain = step.without_heredocs.get(number);
         StepInstruction {
-            text: item.text.as_slice().into(),
+            text: plain.map_or(item.text.as_slice(), |plain| &plain.text).into(),
             renames: step.renames.clone(),
-            has_heredoc: !item.instruction.heredocs.is_empty(),
+            has_heredoc: plain.is_none() && !item.instruction.heredocs.is_empty(),
         }
     });
     StepText {

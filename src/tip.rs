@@ -104,6 +104,8 @@ pub fn tip(
             created.clone_from(&layer.created);
             let step = stage.steps.iter().find(|step| step.items.contains(&number));
             let created_by = renamed_back(&layer.created_by, step.map_or(&[], |s| s.renames.as_slice()));
+            let plain = step.and_then(|step| step.without_heredocs.get(&number));
+            let created_by = plain.map_or(created_by.clone(), |plain| plain.created_by(&created_by));
             config.add_layer(&layer.diff_id, &layer.created, &created_by, None);
         } else {
             if let Some(next) = layers.peek() {
@@ -321,6 +323,37 @@ pub fn leaf(
     }
     let annotations = tip.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
     ComposedImage::new(tip, &config, annotations)
+}
+
+/// A squashed stage's image with the history that it has with an engine that knows heredocs; nothing where it has it.
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn with_heredocs(image: &StoredImage, stage: &PreparedStage) -> anyhow::Result<Option<ComposedImage>> {
+    let mut config = image.config.clone();
+    let plain = || stage.steps.iter().flat_map(|step| step.without_heredocs.values());
+    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
+        let text = |entry: &Value| entry["created_by"].as_str().unwrap_or_default().to_owned();
+        for two in plain().filter(|plain| plain.is_two()) {
+            let first = history.windows(2).position(|pair| pair.iter().all(|e| two.is_of(&text(e))));
+            if let Some(first) = first {
+                history.remove(first);
+            }
+        }
+        for entry in history.iter_mut() {
+            let written = text(entry);
+            let native = plain().fold(written.clone(), |text, plain| plain.created_by(&text));
+            if native != written {
+                entry["created_by"] = native.into();
+            }
+        }
+    }
+    if config == image.config {
+        return Ok(None);
+    }
+    let annotations =
+        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    ComposedImage::new(image, &config, annotations).map(Some)
 }
 
 /// An image that differs from this one in a comment of its last history entry alone.

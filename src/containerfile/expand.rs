@@ -122,6 +122,13 @@ pub fn expand_words(word: &str, lookup: &dyn Lookup, rules: Rules) -> Result<Vec
     Expander::new(word, lookup, rules).until(&[]).map(|(_, words, _)| words)
 }
 
+/// Expands the text of a heredoc as BuildKit's lexer does, which engines that know heredocs use for it (1.39, 1.43):
+/// quotes and escapes stay, `-`, `+` and `?` need no colon, and what only a shell could know is empty.
+pub fn expand_text(text: &str, lookup: &dyn Lookup) -> Result<String, ExpandError> {
+    let mut expander = Expander { raw: true, ..Expander::new(text, lookup, Rules::Buildah43) };
+    expander.until(&[]).map(|(result, _, _)| result)
+}
+
 /// Go's stacks grow, ours do not.
 const DEEPEST: usize = 200;
 
@@ -131,6 +138,8 @@ struct Expander<'a> {
     lookup: &'a dyn Lookup,
     rules: Rules,
     depth: usize,
+    /// Whether quotes and escapes stay.
+    raw: bool,
 }
 
 #[derive(Default)]
@@ -160,7 +169,7 @@ impl<'a> Expander<'a> {
     fn new(word: &'a str, lookup: &'a dyn Lookup, rules: Rules) -> Self {
         // Go's scanner passes over a byte order mark.
         let characters = word.strip_prefix('\u{feff}').unwrap_or(word).chars().peekable();
-        Self { word, characters, lookup, rules, depth: 0 }
+        Self { word, characters, lookup, rules, depth: 0, raw: false }
     }
 
     /// Expands up to one of `stops` and passes over it; without any, up to the end.
@@ -185,6 +194,9 @@ impl<'a> Expander<'a> {
                 }
                 '\\' => {
                     self.characters.next();
+                    if self.raw {
+                        result.push('\\');
+                    }
                     if let Some(escaped) = self.characters.next() {
                         result.push(escaped);
                         words.word.push(escaped);
@@ -205,27 +217,36 @@ impl<'a> Expander<'a> {
 
     fn single_quoted(&mut self) -> Result<String, ExpandError> {
         self.characters.next();
-        let mut text = String::new();
+        let mut text = self.kept("'").to_owned();
         loop {
             match self.characters.next() {
-                Some('\'') => return Ok(text),
+                Some('\'') => return Ok(text + self.kept("'")),
                 Some(character) => text.push(character),
                 None => return Err(self.open('\'')),
             }
         }
     }
 
+    /// A quote, where quotes stay.
+    fn kept(&self, quote: &'static str) -> &'static str {
+        if self.raw { quote } else { "" }
+    }
+
     fn double_quoted(&mut self) -> Result<String, ExpandError> {
         self.characters.next();
-        let mut text = String::new();
+        let mut text = self.kept("\"").to_owned();
         loop {
             match self.characters.peek() {
                 None => return Err(self.open('"')),
                 Some('"') => {
                     self.characters.next();
-                    return Ok(text);
+                    return Ok(text + self.kept("\""));
                 }
                 Some('$') => text.push_str(&self.dollar()?),
+                Some('\\') if self.raw => {
+                    text.extend(self.characters.next());
+                    text.extend(self.characters.next());
+                }
                 Some('\\') => {
                     self.characters.next();
                     let escaped = self.characters.next_if(|next| matches!(next, '"' | '$' | '\\'));
@@ -241,6 +262,10 @@ impl<'a> Expander<'a> {
     fn dollar(&mut self) -> Result<String, ExpandError> {
         self.characters.next();
         if self.characters.next_if_eq(&'{').is_none() {
+            let special = |next: &char| matches!(next, '@' | '*' | '#' | '?' | '-' | '$' | '!' | '0');
+            if self.raw && self.characters.next_if(special).is_some() {
+                return Ok(String::new());
+            }
             let name = self.name();
             return Ok(if name.is_empty() { "$".to_owned() } else { self.value(&name) });
         }
@@ -261,7 +286,11 @@ impl<'a> Expander<'a> {
                 self.characters.next();
                 Ok(self.value(name))
             }
-            Some(':') => self.default_or_alternative(name),
+            Some(':') => {
+                self.characters.next();
+                self.default_or_alternative(name, ":")
+            }
+            Some('-' | '+' | '?') if self.raw => self.default_or_alternative(name, ""),
             Some(end @ ('#' | '%')) if self.rules > Rules::Buildah28 => self.stripped(name, end),
             Some('/') if self.rules > Rules::Buildah28 => self.replaced(name),
             Some(other) => Err(self.modifier(other.to_string())),
@@ -269,8 +298,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    fn default_or_alternative(&mut self, name: &str) -> Result<String, ExpandError> {
-        self.characters.next();
+    fn default_or_alternative(&mut self, name: &str, colon: &str) -> Result<String, ExpandError> {
         let modifier = self.characters.next();
         let (word, _, _) = self.until(&['}'])?;
         let value = self.value(name);
@@ -284,7 +312,7 @@ impl<'a> Expander<'a> {
                 }
                 Ok(value)
             }
-            _ => Err(self.modifier(":".chars().chain(modifier).collect())),
+            _ => Err(self.modifier(colon.chars().chain(modifier).collect())),
         }
     }
 

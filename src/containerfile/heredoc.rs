@@ -24,6 +24,11 @@ pub(super) fn openings(line: &str) -> Vec<Opening> {
     words.iter().filter_map(|word| opening(&word.raw)).collect()
 }
 
+/// Whether a text is the opening of one heredoc and nothing else.
+pub(super) fn is_one(text: &str) -> bool {
+    opening(text).is_some()
+}
+
 fn opening(word: &str) -> Option<Opening> {
     let word = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
     let dash = word.strip_prefix('-');

@@ -1,7 +1,8 @@
 //! What the engines make of one instruction's line: its words, pairs, flags and trigger.
 
-use super::ast::{Flag, Instruction, Keyword};
-use super::{parse, words};
+use super::ast::{Flag, Heredoc, Instruction, Keyword};
+use super::text::{is_separator, trim};
+use super::{heredoc, parse, words};
 
 impl Keyword {
     /// The keyword of a word in any case.
@@ -82,6 +83,19 @@ impl Instruction {
         self.flags.iter().filter(move |flag| flag.name == name)
     }
 
+    /// The flags as they stand on the line.
+    pub fn flags_written(&self) -> &[u8] {
+        let line = trim(&self.original);
+        let keyword = line.iter().position(|&byte| is_separator(byte)).unwrap_or(line.len());
+        let (_, end) = words::leading_flags(&line[keyword..]);
+        trim(&line[keyword..keyword + end])
+    }
+
+    /// Whether the line is nothing but one heredoc: `RUN <<EOF`.
+    pub fn is_one_heredoc(&self) -> bool {
+        heredoc::is_one(&self.rest)
+    }
+
     /// [`Instruction::original`] as an image's history shows it.
     pub fn original_text(&self) -> String {
         super::text::decode(&self.original)
@@ -145,6 +159,24 @@ impl Instruction {
         trigger.end_line = self.end_line;
         trigger.heredocs = self.heredocs.clone();
         Some(trigger)
+    }
+}
+
+impl Heredoc {
+    /// The text that the engine makes of the body: without carriage returns at the ends of its lines, and where `<<-`
+    /// asks for that without the tabs at their starts.
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.body.len());
+        for mut line in self.body.split_inclusive(|&byte| byte == b'\n') {
+            while let ([b'\t', rest @ ..], true) = (line, self.chomp) {
+                line = rest;
+            }
+            let content = line.strip_suffix(b"\n").unwrap_or(line);
+            let end = content.iter().rposition(|&byte| byte != b'\r').map_or(0, |last| last + 1);
+            text.extend_from_slice(&content[..end]);
+            text.extend_from_slice(&line[content.len()..]);
+        }
+        text
     }
 }
 

@@ -25,10 +25,11 @@ pub use ast::{Containerfile, Dialect, Flag, Heredoc, Instruction, Keyword, Piece
 pub use environment::Environment;
 pub use error::ParseError;
 pub use expand::{ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion};
-pub use parse::parse;
+pub use parse::{parse, read};
 pub use platform::Platform;
 pub use refusal::InstructionError;
 pub use rules::Rules;
 pub(crate) use scope::clean_path;
 pub use scope::{BuildArgs, DEFAULT_PATH, Expanded, PREDEFINED_ARGS, Scope, StageBase};
 pub use stages::{FileStage, FileStages};
+pub(crate) use text::decode;

@@ -3,6 +3,7 @@
 //! What the engines refuse while they parse is an error here; what they refuse only when the step is
 //! reached (an unknown instruction, ENV without arguments) is not.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::ast::{Containerfile, Dialect, Flag, Heredoc, Instruction, Keyword, Piece, Span};
@@ -10,6 +11,7 @@ use super::error::ParseError;
 use super::heredoc;
 use super::instruction::health_check;
 use super::lex::{DirectiveError, Lexeme, Lexer, LogicalLine};
+use super::rules::Rules;
 use super::text::{decode, is_separator, trim};
 use super::words::{self, NotStrings, PairError};
 
@@ -38,6 +40,29 @@ pub fn parse(source: Vec<u8>, path: &Path, dialect: Dialect) -> Result<Container
     }
     let escape = lexer.escape;
     Ok(Containerfile { path: path.to_owned(), source, dialect, escape, pieces })
+}
+
+/// Reads `source` as an engine with these rules does, and with heredocs where it knows none: but only a file that the
+/// engine could make nothing of, because it takes the end of a heredoc for an instruction that there is not.
+pub fn read(source: Vec<u8>, path: &Path, rules: Rules) -> Result<Containerfile, ParseError> {
+    if rules.dialect() == Dialect::Heredocs || !source.windows(2).any(|two| two == b"<<") {
+        return parse(source, path, rules.dialect());
+    }
+    let native = parse(source.clone(), path, rules.dialect());
+    match parse(source, path, Dialect::Heredocs) {
+        Ok(file) if is_needed(&file, native.as_ref().ok()) => Ok(file),
+        _ => native,
+    }
+}
+
+/// Whether a file has heredocs, and lines in them that an engine without heredocs stumbles over.
+fn is_needed(file: &Containerfile, native: Option<&Containerfile>) -> bool {
+    let with_text = |i: &&Instruction| !i.heredocs.is_empty() && i.is_filesystem();
+    let mut heredocs = file.instructions().filter(with_text).map(|i| i.line + 1..=i.end_line);
+    let Some(native) = native else { return heredocs.next().is_some() };
+    let unknown = |i: &&Instruction| matches!(i.keyword, Keyword::Unknown(_));
+    let unknown: BTreeSet<usize> = native.instructions().filter(unknown).map(|i| i.line).collect();
+    heredocs.any(|lines| unknown.range(lines).next().is_some())
 }
 
 fn read_instruction(

@@ -7,13 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ast::{Flag, Instruction, Keyword};
+use super::ast::{Flag, Heredoc, Instruction, Keyword};
 use super::environment::Environment;
-use super::expand::{ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion};
+use super::expand::{
+    ExpandError, Expansion, Lookup, expand_text, expand_word, expand_words, expands_flags, expansion,
+};
 use super::platform::Platform;
 use super::refusal::InstructionError;
 use super::rules::Rules;
 use super::stages::FileStage;
+use super::text::decode;
 
 /// The arguments that need no ARG (`builtinAllowedBuildArgs`); all other proxy names need one.
 pub const PREDEFINED_ARGS: [&str; 8] = [
@@ -233,6 +236,15 @@ impl Scope {
             expand_flag(flag, &FlagVariables(self), self.rules)
         });
         Ok(Expanded { words, flags: flags.collect::<Result<_, _>>()? })
+    }
+
+    /// The text of a COPY's or ADD's heredoc as it is written to a file.
+    pub fn heredoc(&self, heredoc: &Heredoc) -> Result<Vec<u8>, ExpandError> {
+        let text = heredoc.text();
+        match heredoc.expand {
+            true => expand_text(&decode(&text), &StepVariables(self)).map(String::into_bytes),
+            false => Ok(text),
+        }
     }
 
     /// The base and `--platform` of a FROM, and from 1.33 on its alias.

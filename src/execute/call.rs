@@ -1,6 +1,9 @@
 //! One engine call for one step.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
@@ -14,7 +17,7 @@ use crate::graph::Origin;
 use crate::image::ImageId;
 use crate::prepare::PreparedStep;
 use crate::step_text::{Labels, step_text};
-use crate::{names, tip};
+use crate::{heredoc, names, tip};
 
 impl StageWorker<'_> {
     pub(super) fn call(
@@ -48,6 +51,12 @@ impl StageWorker<'_> {
                     },
                 };
                 build_contexts.push((named.context.clone(), value));
+            }
+            let texts: Vec<_> = step.without_heredocs.values().flat_map(|plain| &plain.files).collect();
+            if !texts.is_empty() {
+                let heredocs = folder.join("heredocs");
+                write_texts(&heredocs, &texts).context("writing the texts of heredocs")?;
+                build_contexts.push((heredoc::CONTEXT.to_owned(), heredocs.to_string_lossy().into_owned()));
             }
             let mut flags = execution.flags.clone();
             if self.index == execution.target && !self.stage.layers {
@@ -165,4 +174,15 @@ impl StageWorker<'_> {
         let key = self.label_key.as_ref().unwrap_or(&execution.plan.stages[&self.index].key);
         labels.of(self.stage, key, base.as_ref().map(ImageId::as_str))
     }
+}
+
+/// Writes files with the mode that the engines give the texts of heredocs, whatever the umask.
+fn write_texts(folder: &Path, texts: &[&(String, Vec<u8>)]) -> io::Result<()> {
+    for (path, text) in texts {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
 }

@@ -54,6 +54,8 @@ impl StageWorker<'_> {
             self.revive(id)?;
             let image = self.read(id)?;
             let image = self.annotated(image, ground.as_deref(), root.as_ref())?;
+            let mended = tip::with_heredocs(&image, self.stage).map_err(|e| self.failure(e))?;
+            let image = mended.map(|mended| self.commit(&mended)).transpose()?.unwrap_or(image);
             let image = match labels.as_ref().filter(|labels| !carries(&image, labels)) {
                 Some(labels) => {
                     let relabelled = match image.label(tip::STAGE_NAME) {

@@ -210,6 +210,12 @@ impl Preparer<'_> {
         }
         let flags = expanded.flags.iter().filter(|flag| !(copies && flag.name == "from"));
         words.extend(flags.map(crate::containerfile::Flag::word));
+        if copies {
+            for heredoc in &instruction.heredocs {
+                let text = stage.scopes[number].heredoc(heredoc);
+                words.push(text_of(&text.map_err(|problem| self.wrong(item, &problem.to_string()))?));
+            }
+        }
         inputs.expanded.push(words);
         Ok(())
     }

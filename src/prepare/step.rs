@@ -1,10 +1,11 @@
 //! One step: its inputs, and what the engine has to be told again because a step's file starts anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::stage::Preparer;
 use super::{PreparedStage, PreparedStep};
-use crate::containerfile::Keyword;
+use crate::containerfile::{Dialect, Keyword};
+use crate::heredoc::WithoutHeredocs;
 use crate::image::ImageFormat;
 use crate::key::{digest_of_value, text_of};
 use crate::render::ScopedArg;
@@ -74,6 +75,7 @@ impl Preparer<'_> {
             foreign: Vec::new(),
             named: Vec::new(),
             renames: Vec::new(),
+            without_heredocs: BTreeMap::new(),
             always: None,
             exclusive: BTreeSet::new(),
             uses_context: false,
@@ -89,6 +91,13 @@ impl Preparer<'_> {
         };
         for (position, &number) in items.iter().enumerate() {
             self.describe(stage, number, &mut step.inputs)?;
+            let item = &stage.body[number];
+            let scope = &stage.scopes[number];
+            if !item.instruction.heredocs.is_empty() && scope.rules().dialect() == Dialect::BeforeHeredocs {
+                let plain = WithoutHeredocs::new(&item.instruction, scope, number)
+                    .map_err(|problem| self.wrong(item, &problem.to_string()))?;
+                step.without_heredocs.insert(number, plain);
+            }
             match stage.body[number].instruction.keyword {
                 Keyword::Copy | Keyword::Add => self.copy_sources(stage, number, position, &mut step)?,
                 Keyword::Run => self.run_sources(stage, number, position, &mut step)?,
@@ -125,6 +134,7 @@ impl Preparer<'_> {
             foreign: Vec::new(),
             named: Vec::new(),
             renames: Vec::new(),
+            without_heredocs: BTreeMap::new(),
             always: None,
             exclusive: BTreeSet::new(),
             uses_context: false,

@@ -35,14 +35,14 @@ impl fmt::Display for Difference {
     }
 }
 
-/// All differences between the engine's outcome and the subject's, the messages that the case asks for included.
-pub fn compare(case: &Case, native: &Outcome, subject: &Outcome) -> Vec<Difference> {
+/// All differences between the engine's outcome and the subject's, with `messages` those that the case asks for included.
+pub fn compare(case: &Case, native: &Outcome, subject: &Outcome, messages: bool) -> Vec<Difference> {
     let mut found = Vec::new();
     diff("", &native.facts, &subject.facts, &mut found);
     // An engine leaves its working container where a build fails; to clean up is no fault.
     let containers = |outcome: &Outcome| outcome.facts["containers"].as_u64();
     found.retain(|difference| difference.field != "containers" || containers(subject) > containers(native));
-    for message in case.messages.iter().filter(|message| !says(subject, message)) {
+    for message in case.messages.iter().filter(|message| messages && !says(subject, message)) {
         found.push(Difference { field: "message".to_owned(), native: Some(quoted(message)), subject: None });
     }
     found

@@ -1,20 +1,13 @@
-//! The corpus: cases as plain text, one file a subject, and what each case puts on disk.
+//! The corpus: cases as plain text, one file a subject.
 //!
-//! Reading the text and laying a case out in a folder is here; running it is `side`'s work. The format is described in
-//! `tests/conformance/README.md`.
+//! Reading the text is here; `layout` puts a case's files on disk, and running it is `side`'s work. The format is described
+//! in `tests/conformance/README.md`.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::stat::UtimensatFlags;
-use nix::sys::time::TimeSpec;
-
-/// The modification time of every file of a case: 2020-01-02 03:04:05 UTC, so that nothing depends on when a case was laid out.
-const MTIME: i64 = 1_577_934_245;
 
 /// One build and what is expected of it.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +31,8 @@ pub struct Case {
     pub messages: Vec<String>,
     /// What the native result must look like, so that a case cannot lose its point.
     pub expectations: Vec<Expectation>,
+    /// The first version of buildah whose own result the case describes; with an older one podman-stagecache's must be so.
+    pub native_from: Option<Version>,
     pub limits: Limits,
     /// Where the resulting image is found.
     pub result: ResultName,
@@ -215,187 +210,10 @@ impl Case {
     pub fn id(&self) -> String {
         format!("{}/{}", self.subject, self.name)
     }
-
-    /// Lays the case out in `dir`, which is empty, with the placeholders filled in, for the user who builds.
-    pub fn lay_out(
-        &self,
-        dir: &Path,
-        filled: &dyn Fn(&str) -> String,
-        owner: Option<(u32, u32)>,
-    ) -> Result<()> {
-        fs::create_dir_all(dir.join("context"))?;
-        for entry in &self.entries {
-            lay_out(entry, &self.entries, dir, filled)
-                .with_context(|| format!("laying out {}", entry.path.display()))?;
-        }
-        if let Some(owner) = owner {
-            own(dir, owner)?;
-        }
-        settle(dir, &self.entries)
-    }
-}
-
-/// Gives everything below `path` to a user.
-pub fn own(path: &Path, owner: (u32, u32)) -> Result<()> {
-    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))?;
-    if fs::symlink_metadata(path)?.is_dir() {
-        for child in fs::read_dir(path)? {
-            own(&child?.path(), owner)?;
-        }
-    }
-    Ok(())
-}
-
-/// Sets the owners and modes that a case asks for, then the times of everything below `dir`, folders last.
-fn settle(dir: &Path, entries: &[Entry]) -> Result<()> {
-    for entry in entries {
-        let path = dir.join(&entry.path);
-        if let Some((uid, gid)) = entry.owner {
-            std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
-        }
-        if let Some(mode) = entry.mode {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        }
-    }
-    fn walk(path: &Path, own: &dyn Fn(&Path) -> Option<i64>) -> Result<()> {
-        if fs::symlink_metadata(path)?.is_dir() {
-            for child in fs::read_dir(path)? {
-                walk(&child?.path(), own)?;
-            }
-        }
-        let time = TimeSpec::new(own(path).unwrap_or(MTIME), 0);
-        nix::sys::stat::utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)?;
-        Ok(())
-    }
-    walk(dir, &|path| {
-        entries.iter().find(|entry| dir.join(&entry.path) == path).and_then(|entry| entry.mtime)
-    })
-}
-
-fn lay_out(entry: &Entry, all: &[Entry], dir: &Path, filled: &dyn Fn(&str) -> String) -> Result<()> {
-    let path = dir.join(&entry.path);
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    match &entry.kind {
-        EntryKind::File(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => fs::write(&path, filled(text))?,
-            Err(_) => fs::write(&path, bytes)?,
-        },
-        EntryKind::Dir => fs::create_dir_all(&path)?,
-        EntryKind::Symlink(target) => symlink(target, &path)?,
-        EntryKind::Hardlink(other) => fs::hard_link(dir.join(inside(other)?), &path)?,
-        EntryKind::Fifo => nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644))?,
-        EntryKind::Busybox(applets) => {
-            let busybox = in_path("busybox").context("busybox is not installed (package busybox-static)")?;
-            fs::copy(busybox, &path)?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-            for applet in applets {
-                symlink("busybox", path.with_file_name(applet))?;
-            }
-        }
-        EntryKind::Archive { of, compression } => {
-            let of = packed(of, all, dir)?;
-            let mut tar = Command::new("tar");
-            tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=pax"]);
-            tar.args(["--pax-option=delete=atime,delete=ctime", "-C"]).arg(&of);
-            match compression.as_str() {
-                "none" => {}
-                "gz" => drop(tar.args(["-I", "gzip -n"])),
-                "bz2" => drop(tar.args(["-I", "bzip2"])),
-                "xz" => drop(tar.args(["-I", "xz"])),
-                "zst" => drop(tar.args(["-I", "zstd -q"])),
-                other => bail!("unknown compression {other}"),
-            }
-            run(tar.arg("-cf").arg(&path).arg("."))?;
-        }
-        EntryKind::Git { of, branch } => {
-            let work = packed(of, all, dir)?;
-            let git = |args: &[&str]| {
-                let mut git = Command::new("git");
-                git.arg("-C").arg(&work).args(args).env("HOME", &path).env("GIT_CONFIG_NOSYSTEM", "1");
-                for who in ["AUTHOR", "COMMITTER"] {
-                    git.env(format!("GIT_{who}_NAME"), "corpus")
-                        .env(format!("GIT_{who}_EMAIL"), "corpus@example.com");
-                    git.env(format!("GIT_{who}_DATE"), format!("{MTIME} +0000"));
-                }
-                run(&mut git)
-            };
-            git(&["init", "-q", "-b", branch])?;
-            git(&["add", "-A"])?;
-            git(&["commit", "-q", "-m", "corpus"])?;
-            git(&["tag", "v1"])?;
-            run(Command::new("git").args(["clone", "-q", "--bare"]).arg(&work).arg(&path))?;
-        }
-        EntryKind::SshKey => {
-            run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path))?;
-        }
-        EntryKind::TarLines(lines) => fs::write(&path, tar_of_lines(lines)?)?,
-    }
-    Ok(())
-}
-
-/// A tar archive of lines `PATH TYPE MODE UID:GID [=TEXT|->TARGET] [NAME=VALUE...]`, the last ones being extended attributes.
-fn tar_of_lines(lines: &str) -> Result<Vec<u8>> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for line in lines.lines().filter(|line| !line.is_empty()) {
-        let words = split_words(line)?;
-        let [path, kind, mode, owner, rest @ ..] = words.as_slice() else { bail!("not a tar line: {line}") };
-        let (uid, gid) = owner.split_once(':').context("no UID:GID")?;
-        let mut header = tar::Header::new_ustar();
-        header.set_mode(u32::from_str_radix(mode, 8)?);
-        header.set_uid(uid.parse()?);
-        header.set_gid(gid.parse()?);
-        header.set_mtime(MTIME as u64);
-        header.set_entry_type(match kind.as_str() {
-            "file" => tar::EntryType::Regular,
-            "dir" => tar::EntryType::Directory,
-            "symlink" => tar::EntryType::Symlink,
-            "hardlink" => tar::EntryType::Link,
-            "fifo" => tar::EntryType::Fifo,
-            other => bail!("unknown type {other}"),
-        });
-        let (mut text, mut xattrs) = (String::new(), Vec::new());
-        for word in rest {
-            if let Some(target) = word.strip_prefix("->") {
-                header.set_link_name_literal(target)?;
-            } else if let Some(content) = word.strip_prefix('=') {
-                text = format!("{content}\n");
-            } else {
-                let (name, value) = word.split_once('=').context("no NAME=VALUE")?;
-                xattrs.push((format!("SCHILY.xattr.{name}"), value.as_bytes().to_vec()));
-            }
-        }
-        archive
-            .append_pax_extensions(xattrs.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
-        header.set_size(text.len() as u64);
-        archive.append_data(&mut header, path, text.as_bytes())?;
-    }
-    Ok(archive.into_inner()?)
-}
-
-/// The folder that goes into an archive or a repository, with the modes and times that its entries ask for.
-fn packed(of: &str, all: &[Entry], dir: &Path) -> Result<PathBuf> {
-    let of = inside(of)?;
-    let entries: Vec<Entry> = all.iter().filter(|entry| entry.path.starts_with(&of)).cloned().collect();
-    settle(dir, &entries)?;
-    Ok(dir.join(of))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
-
-/// The path of an installed program.
-pub fn in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
 /// A path of the corpus, which is relative to the context, as one relative to the case's folder.
-fn inside(path: &str) -> Result<PathBuf> {
+pub fn inside(path: &str) -> Result<PathBuf> {
     let mut whole = PathBuf::from("context");
     for component in Path::new(path).components() {
         match component {
@@ -575,6 +393,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<()> {
         "exit" => case.exit = (value != "any").then(|| value.parse()).transpose()?,
         "message" => case.messages.push(value.to_owned()),
         "expect" => case.expectations.push(expectation(value)?),
+        "native-from" => case.native_from = Some(value.parse()?),
         "engines" => limits.engines = split_words(value)?,
         "since" => limits.since = Some(value.parse()?),
         "before" => limits.before = Some(value.parse()?),
@@ -622,7 +441,7 @@ fn expectation(text: &str) -> Result<Expectation> {
             return Ok(Expectation {
                 path: path.trim().to_owned(),
                 relation,
-                value: value.trim().to_owned(),
+                value: value.trim().replace("\\n", "\n"),
             });
         }
     }

@@ -87,7 +87,7 @@ impl Engine {
             && limits.since.is_none_or(|since| self.buildah >= since)
             && limits.before.is_none_or(|before| self.buildah < before)
             && limits.user.as_ref().is_none_or(|user| (user == "rootless") == self.rootless)
-            && limits.needs.iter().all(|program| crate::corpus::in_path(program).is_some())
+            && limits.needs.iter().all(|program| crate::layout::in_path(program).is_some())
     }
 
     /// A call of `program` in the engine's surroundings: its root, its user, these variables and nothing of the

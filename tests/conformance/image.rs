@@ -1,18 +1,15 @@
 //! Reads what a build left: manifest, config and names straight from the storage's folder, the files from layers as the
 //! engine itself hands them out, merged here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::servers::HexOf;
+use crate::layers::{Layer, read_layer, sha256};
 
 /// An image record of a storage.
 #[derive(Clone, Debug)]
@@ -20,6 +17,8 @@ pub struct Record {
     pub id: String,
     pub names: Vec<String>,
     pub digest: String,
+    /// The uppermost layer in the storage; none where the image has no layers.
+    pub layer: String,
 }
 
 /// A private storage on disk.
@@ -47,8 +46,21 @@ impl Storage {
                 id: text(&image["id"]),
                 names: image["names"].as_array().into_iter().flatten().map(text).collect(),
                 digest: text(&image["digest"]),
+                layer: text(&image["layer"]),
             })
             .collect())
+    }
+
+    /// The records of layers by id.
+    pub fn layers(&self) -> Option<HashMap<String, Value>> {
+        let dir = self.root.join(format!("{}-layers", self.driver));
+        let mut layers = HashMap::new();
+        for name in ["layers.json", "volatile-layers.json"] {
+            let Ok(bytes) = fs::read(dir.join(name)) else { continue };
+            let list: Vec<Value> = serde_json::from_slice(&bytes).ok()?;
+            layers.extend(list.into_iter().map(|layer| (text(&layer["id"]), layer)));
+        }
+        Some(layers)
     }
 
     /// The number of working containers that were left behind.
@@ -153,16 +165,13 @@ impl Node {
     }
 }
 
-/// A layer: its entries in the archive's order, a hard link with the path it leads to.
-type Layer = Vec<(String, Node)>;
-
 /// A tree of files by absolute path.
 #[derive(Debug, Default)]
 pub struct Tree(BTreeMap<String, Node>);
 
 impl Tree {
     /// Applies a layer: whiteouts first remove what stood below.
-    fn apply(&mut self, layer: &Layer) {
+    pub fn apply(&mut self, layer: &Layer) {
         for (path, _) in layer {
             let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
             if name == ".wh..wh..opq" {
@@ -243,133 +252,9 @@ impl Tree {
     /// The tree of a tar archive.
     pub fn of_tar(path: &Path) -> Result<Tree> {
         let mut tree = Tree::default();
-        tree.apply(&read_layer(path)?);
+        let archive = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+        tree.apply(&read_layer(archive).with_context(|| format!("reading {}", path.display()))?);
         Ok(tree)
-    }
-}
-
-fn sha256(reader: &mut dyn Read) -> Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(format!("{:x}", HexOf(&hasher.finalize()))),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-}
-
-fn read_layer(path: &Path) -> Result<Layer> {
-    let mut archive = tar::Archive::new(File::open(path)?);
-    let mut layer = Vec::new();
-    for entry in archive.entries().with_context(|| format!("reading {}", path.display()))? {
-        let mut entry = entry.with_context(|| format!("reading {}", path.display()))?;
-        let header = entry.header();
-        let kind = match header.entry_type() {
-            tar::EntryType::Regular | tar::EntryType::Continuous => "file",
-            tar::EntryType::Directory => "dir",
-            tar::EntryType::Symlink => "symlink",
-            tar::EntryType::Link => "hardlink",
-            tar::EntryType::Char => "char",
-            tar::EntryType::Block => "block",
-            tar::EntryType::Fifo => "fifo",
-            _ => continue,
-        };
-        let mut node = Node {
-            kind,
-            mode: header.mode()? & 0o7777,
-            owner: (header.uid()?, header.gid()?),
-            size: header.size()?,
-            content: String::new(),
-            hardlink: None,
-            xattrs: BTreeMap::new(),
-            mtime: header.mtime()?,
-        };
-        let absolute = |bytes: &[u8]| {
-            let path = String::from_utf8_lossy(bytes);
-            format!("/{}", path.trim_start_matches("./").trim_matches('/'))
-        };
-        let name = absolute(&entry.path_bytes());
-        node.content = match kind {
-            "symlink" => {
-                entry.link_name_bytes().map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
-            }
-            "hardlink" => entry.link_name_bytes().map(|b| absolute(&b)).unwrap_or_default(),
-            "char" | "block" => {
-                let header = entry.header();
-                format!("{}:{}", header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0))
-            }
-            _ => String::new(),
-        };
-        if let Some(extensions) = entry.pax_extensions()? {
-            for extension in extensions.flatten() {
-                let key = extension.key().unwrap_or_default();
-                let value = String::from_utf8_lossy(extension.value_bytes()).into_owned();
-                match key {
-                    "uid" => node.owner.0 = value.parse().unwrap_or(node.owner.0),
-                    "gid" => node.owner.1 = value.parse().unwrap_or(node.owner.1),
-                    "mtime" => {
-                        node.mtime = value.split('.').next().unwrap_or("").parse().unwrap_or(node.mtime)
-                    }
-                    _ => {
-                        if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
-                            node.xattrs.insert(name.to_owned(), value);
-                        }
-                    }
-                }
-            }
-        }
-        if kind == "file" {
-            node.content = sha256(&mut entry)?;
-        }
-        layer.push((name, node));
-    }
-    Ok(layer)
-}
-
-/// Layers that were read already, by digest: all cases share the base images' layers.
-#[derive(Default)]
-pub struct LayerCache(Mutex<HashMap<String, Arc<Layer>>>);
-
-impl LayerCache {
-    /// The layers of an image that the engine wrote as a `dir:` folder.
-    fn of_dir(&self, dir: &Path) -> Result<Vec<Arc<Layer>>> {
-        let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json"))?)?;
-        let mut layers = Vec::new();
-        for descriptor in manifest["layers"].as_array().context("a manifest without layers")? {
-            let digest = text(&descriptor["digest"]).trim_start_matches("sha256:").to_owned();
-            let known = self.0.lock().expect("no reader panics").get(&digest).cloned();
-            let layer = match known {
-                Some(layer) => layer,
-                None => {
-                    ensure!(
-                        !text(&descriptor["mediaType"]).contains("zip"),
-                        "the engine wrote a compressed layer"
-                    );
-                    let layer = Arc::new(read_layer(&dir.join(&digest))?);
-                    self.0.lock().expect("no reader panics").insert(digest, Arc::clone(&layer));
-                    layer
-                }
-            };
-            layers.push(layer);
-        }
-        Ok(layers)
-    }
-
-    /// The files of an image that the engine wrote as a `dir:` folder: for each layer the paths it changes, and the
-    /// tree that comes out.
-    pub fn read(&self, dir: &Path, with_mtime: bool) -> Result<(Value, Value)> {
-        let mut tree = Tree::default();
-        let mut changes = Vec::new();
-        for layer in self.of_dir(dir)? {
-            tree.apply(&layer);
-            // Which parent folders are repeated in a layer is the storage driver's affair.
-            changes.push(
-                layer.iter().filter(|(_, node)| node.kind != "dir").map(|(path, _)| path.clone()).collect(),
-            );
-        }
-        let changes: Vec<BTreeSet<String>> = changes;
-        Ok((json!(changes), tree.json(with_mtime)))
     }
 }
 

@@ -49,6 +49,12 @@ pub struct Options {
     /// Print the cases and build nothing
     #[arg(long)]
     pub list: bool,
+    /// Also write the results as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Build nothing: draw the table of results that earlier runs have saved (repeatable)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub from: Vec<PathBuf>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -79,6 +85,8 @@ pub struct Options {
 pub enum Format {
     Text,
     Json,
+    /// A table for a README
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -32,26 +32,43 @@ fn read() -> Result<Vec<Planted>> {
         .collect()
 }
 
-/// Runs each wrapper on its case; a result is wrong where the error is not reported, or something else is as well.
+/// Runs each wrapper on its case; a result is wrong where a line is not reported, is reported more than once, or is not
+/// the error's.
 pub fn check(run: &Run, options: &Options, cases: &[Case]) -> Result<Vec<Checked>> {
-    let mut all = Vec::new();
+    let mut errors: Vec<Vec<Planted>> = Vec::new();
     for planted in read()? {
-        let wrapper = home().join("planted").join(&planted.wrapper);
+        let is_same = |one: &Vec<Planted>| {
+            (&one[0].wrapper, &one[0].case, one[0].mode) == (&planted.wrapper, &planted.case, planted.mode)
+        };
+        match errors.iter_mut().find(|one| is_same(one)) {
+            Some(error) => error.push(planted),
+            None => errors.push(vec![planted]),
+        }
+    }
+    let mut all = Vec::new();
+    for error in errors {
+        let Planted { wrapper, case, mode, .. } = &error[0];
         let mut options = options.clone();
-        options.subject = wrapper.to_string_lossy().into_owned();
-        options.mode = Some(planted.mode);
+        options.subject = home().join("planted").join(wrapper).to_string_lossy().into_owned();
+        options.mode = Some(*mode);
         options.quiet = true;
-        let case: Vec<Case> = cases.iter().filter(|case| case.id() == planted.case).cloned().collect();
-        ensure!(!case.is_empty(), "there is no case {}", planted.case);
-        for mut checked in run.check(&options, &case)? {
-            let found = checked.wrong.iter().any(|line| differences::matches(&planted.line, line));
-            checked.name = format!("{} by {}", checked.name, planted.wrapper);
-            checked.wrong = match found {
-                true => Vec::new(),
-                false => {
-                    vec![format!("not reported: {}", planted.line), format!("reported: {:?}", checked.wrong)]
+        let cases: Vec<Case> = cases.iter().filter(|one| one.id() == *case).cloned().collect();
+        ensure!(!cases.is_empty(), "there is no case {case}");
+        for mut checked in run.check(&options, &cases)? {
+            // What a failed build said is not a report of a difference.
+            let mut reported: Vec<String> =
+                checked.wrong.iter().filter(|line| !line.starts_with("  | ")).cloned().collect();
+            checked.name = format!("{} by {wrapper}", checked.name);
+            checked.wrong = Vec::new();
+            for planted in &error {
+                match reported.iter().position(|line| differences::matches(&planted.line, line)) {
+                    Some(found) => drop(reported.remove(found)),
+                    None => checked.wrong.push(format!("not reported: {}", planted.line)),
                 }
-            };
+            }
+            checked
+                .wrong
+                .extend(reported.into_iter().map(|line| format!("reported, but not planted: {line}")));
             if options.verbose || !checked.wrong.is_empty() {
                 eprintln!("{}", checked.text());
             }

@@ -1,7 +1,11 @@
 //! Draws the results: a table by engine and subject, the differences of what is wrong, or all of it as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 
+use anyhow::{Context, Result};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::compare::Difference;
@@ -35,15 +39,18 @@ impl Checked {
         format!("WRONG  {title}{lines}")
     }
 
-    fn json(&self) -> Value {
-        let verdict = match (self.wrong.is_empty(), self.documented) {
+    fn verdict(&self) -> &'static str {
+        match (self.wrong.is_empty(), self.documented) {
             (false, _) => "wrong",
             (true, 0) => "same",
             (true, _) => "documented",
-        };
+        }
+    }
+
+    fn json(&self) -> Value {
         json!({
             "engine": self.engine, "subject": self.subject, "name": self.name, "mode": self.mode, "cache": self.cache,
-            "verdict": verdict, "wrong": self.wrong,
+            "verdict": self.verdict(), "wrong": self.wrong,
             "differences": self.differences.iter().map(|difference| json!({
                 "field": difference.field, "native": difference.native, "subject": difference.subject,
             })).collect::<Vec<_>>(),
@@ -52,8 +59,29 @@ impl Checked {
     }
 }
 
+/// A line of results as it stands in a file.
+#[derive(Deserialize)]
+pub struct Saved {
+    engine: String,
+    subject: String,
+    verdict: String,
+}
+
+/// The results of earlier runs.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Saved>> {
+    let mut all = Vec::new();
+    for path in paths {
+        let text = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let saved: Vec<Saved> =
+            serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
+        all.extend(saved);
+    }
+    Ok(all)
+}
+
+/// How many cases came to what.
 #[derive(Default)]
-struct Row {
+pub struct Row {
     cases: usize,
     same: usize,
     documented: usize,
@@ -61,39 +89,84 @@ struct Row {
 }
 
 impl Row {
-    fn add(&mut self, checked: &Checked) {
+    fn add(&mut self, verdict: &str) {
         self.cases += 1;
-        match (checked.wrong.is_empty(), checked.documented) {
-            (false, _) => self.wrong += 1,
-            (true, 0) => self.same += 1,
-            (true, _) => self.documented += 1,
+        match verdict {
+            "same" => self.same += 1,
+            "documented" => self.documented += 1,
+            _ => self.wrong += 1,
         }
+    }
+
+    fn add_row(&mut self, other: &Row) {
+        self.cases += other.cases;
+        self.same += other.same;
+        self.documented += other.documented;
+        self.wrong += other.wrong;
     }
 }
 
-/// The table: a block for each engine, a line for each subject, and a line of sums.
-pub fn table(checked: &[Checked]) -> String {
-    let mut blocks: BTreeMap<&str, BTreeMap<&str, Row>> = BTreeMap::new();
-    for one in checked {
-        blocks.entry(&one.engine).or_default().entry(&one.subject).or_default().add(one);
+/// Rows by engine and subject.
+pub type Rows = BTreeMap<String, BTreeMap<String, Row>>;
+
+fn rows<'a>(results: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Rows {
+    let mut rows = Rows::new();
+    for (engine, subject, verdict) in results {
+        let engine = rows.entry(engine.to_owned()).or_default();
+        engine.entry(subject.to_owned()).or_default().add(verdict);
     }
+    rows
+}
+
+/// The rows of this run.
+pub fn checked_rows(checked: &[Checked]) -> Rows {
+    rows(checked.iter().map(|one| (one.engine.as_str(), one.subject.as_str(), one.verdict())))
+}
+
+/// The rows of earlier runs.
+pub fn saved_rows(saved: &[Saved]) -> Rows {
+    rows(saved.iter().map(|one| (one.engine.as_str(), one.subject.as_str(), one.verdict.as_str())))
+}
+
+/// The table: a block for each engine, a line for each subject, and a line of sums.
+pub fn table(rows: &Rows) -> String {
     let mut text = String::new();
-    for (engine, rows) in blocks {
+    for (engine, rows) in rows {
         let mut sum = Row::default();
         let line = |name: &str, row: &Row| {
             format!("{name:<24} {:>6} {:>6} {:>12} {:>6}\n", row.cases, row.same, row.documented, row.wrong)
         };
         text += &format!("{engine:<24} {:>6} {:>6} {:>12} {:>6}\n", "cases", "same", "documented", "wrong");
-        for (subject, row) in &rows {
+        for (subject, row) in rows {
             text += &line(&format!("  {subject}"), row);
-            sum.cases += row.cases;
-            sum.same += row.same;
-            sum.documented += row.documented;
-            sum.wrong += row.wrong;
+            sum.add_row(row);
         }
         text += &line("  all", &sum);
         text.push('\n');
     }
+    text
+}
+
+/// The table for a README: a column for each engine, a line for each subject.
+pub fn markdown(rows: &Rows) -> String {
+    let subjects: BTreeSet<&String> = rows.values().flat_map(BTreeMap::keys).collect();
+    let cell = |row: Option<&Row>| match row {
+        Some(row) => format!("{} / {} / {} / {}", row.cases, row.same, row.documented, row.wrong),
+        None => String::new(),
+    };
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(std::iter::once("subject".to_owned()).chain(rows.keys().cloned()).collect());
+    text += &format!("|---{}|\n", "|---".repeat(rows.len()));
+    for subject in subjects {
+        let cells = rows.values().map(|rows| cell(rows.get(subject)));
+        text += &line(std::iter::once(subject.clone()).chain(cells).collect());
+    }
+    let sums = rows.values().map(|rows| {
+        let mut sum = Row::default();
+        rows.values().for_each(|row| sum.add_row(row));
+        format!("**{}**", cell(Some(&sum)))
+    });
+    text += &line(std::iter::once("**all**".to_owned()).chain(sums).collect());
     text
 }
 

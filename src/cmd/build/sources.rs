@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, parse};
+use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, read};
 use crate::context::{ContextReader, FileIndex, IgnoreRules, ReadOptions};
 use crate::flags::Platform;
 use crate::flags::values::BuildContext;
@@ -42,7 +42,7 @@ impl Sources {
         let files: Vec<_> = request.files.iter().map(OsString::as_os_str).collect();
         let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
         let rules = Dialect::of_buildah(u64::from(session.engine.probed().buildah.1));
-        let file = parse(containerfile.bytes.clone(), &containerfile.path, rules.dialect())?;
+        let file = read(containerfile.bytes.clone(), &containerfile.path, rules)?;
         let names = containerfile.names.iter().map(PathBuf::as_path);
         let ignore = IgnoreRules::find(&context.folder, names, request.ignore_file.as_deref())?;
         let ignore_file =
