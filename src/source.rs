@@ -49,7 +49,7 @@ impl ContextSource {
     }
 }
 
-/// A context that git could not fetch; the build ends with git's own exit code, as the engines' do.
+/// A context that git could not fetch; the build ends with git's own exit code, as buildah's does (podman's with 125).
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct GitFailed {
@@ -62,21 +62,22 @@ pub struct GitFailed {
 /// Opens the context: a folder, `-` (a tar stream or a Containerfile on standard input), an archive, a git repository,
 /// the address of an archive or of a Containerfile; with buildah also a Containerfile, which stands for its folder.
 ///
-/// With a Containerfile on standard input its bytes come along.
+/// With a Containerfile on standard input its bytes come along. `files` are the Containerfiles of the command line.
 ///
 /// # Errors
 /// When it is not there, cannot be read, or cannot be fetched.
 pub fn context(
     argument: Option<&OsStr>,
+    files: &[&OsStr],
     engine: EngineKind,
 ) -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
-    let Some(argument) = argument else { return folder(OsStr::new(".")).map(|c| (c, None)) };
+    let Some(argument) = argument else { return Ok((not_given(files, engine)?, None)) };
     let written = argument.to_string_lossy().into_owned();
     if written == "-" {
         return standard_input();
     }
     if is_git(&written) {
-        return Ok((clone(&written)?, None));
+        return Ok((clone(&written, engine)?, None));
     }
     if is_address(&written) {
         return Ok((download(written)?, None));
@@ -101,6 +102,19 @@ pub fn context(
     let parent = file.parent().unwrap_or(Path::new("/"));
     let source = ContextSource { written, containerfile: Some(file.clone()), ..folder(parent.as_os_str())? };
     Ok((source, None))
+}
+
+/// Where nothing is said of a context: buildah takes the current folder, podman that of the first Containerfile on this
+/// machine (1.28, 4.3).
+fn not_given(files: &[&OsStr], engine: EngineKind) -> anyhow::Result<ContextSource> {
+    if engine == EngineKind::Buildah {
+        return folder(OsStr::new("."));
+    }
+    let Some(file) = files.iter().find(|file| !is_address(&file.to_string_lossy())) else {
+        bail!("no context directory and no Containerfile specified; name a folder, `.` for this one");
+    };
+    let file = std::path::absolute(file).context("finding the Containerfile's folder")?;
+    folder(file.parent().unwrap_or(Path::new("/")).as_os_str())
 }
 
 fn folder(path: &OsStr) -> anyhow::Result<ContextSource> {
@@ -164,7 +178,7 @@ fn is_git(text: &str) -> bool {
 }
 
 /// `REPOSITORY[#BRANCH[:FOLDER]]`.
-fn clone(written: &str) -> anyhow::Result<ContextSource> {
+fn clone(written: &str, engine: EngineKind) -> anyhow::Result<ContextSource> {
     let (repository, rest) = written.split_once('#').unwrap_or((written, ""));
     let (branch, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
     let repository = if repository.starts_with("github.com/") {
@@ -179,6 +193,9 @@ fn clone(written: &str) -> anyhow::Result<ContextSource> {
             process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
         if !ended.status.success() {
             let message = format!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
+            if engine == EngineKind::Podman {
+                bail!(message);
+            }
             return Err(GitFailed { message, code: ended.code() }.into());
         }
         Ok(())

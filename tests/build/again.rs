@@ -50,6 +50,29 @@ fn the_squashed_mode_too_does_nothing_the_second_time() {
 }
 
 #[test]
+fn another_value_of_an_argument_in_a_heredoc_is_another_file() {
+    let text = "\
+FROM docker.io/library/busybox
+ARG A
+COPY <<EOF /a
+value $A
+EOF
+RUN <<EOF
+cat /a /a >/twice
+EOF
+";
+    let scenario = Scenario::new(text);
+    for (value, verdicts) in [("1", "0 mm"), ("2", "0 mm"), ("1", "0 hh")] {
+        let built = scenario.build(&["--build-arg", &format!("A={value}")]).expect(verdicts);
+        let files = scenario.files(&scenario.image(&built.image()));
+        assert!(
+            format!("{:?}", files["twice"]).contains(&format!("value {value}\\nvalue {value}")),
+            "{files:?}"
+        );
+    }
+}
+
+#[test]
 fn a_change_in_the_last_stages_source_runs_only_what_stands_behind_it() {
     let text = "\
 FROM docker.io/library/busybox AS build

@@ -37,9 +37,9 @@ impl Sources {
     /// # Errors
     /// When one of them is not there, cannot be read, or is not a Containerfile.
     pub fn open(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
-        let (context, from_stdin) =
-            source::context(request.context.as_deref(), session.engine.probed().kind)?;
         let files: Vec<_> = request.files.iter().map(OsString::as_os_str).collect();
+        let (context, from_stdin) =
+            source::context(request.context.as_deref(), &files, session.engine.probed().kind)?;
         let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
         let rules = Dialect::of_buildah(u64::from(session.engine.probed().buildah.1));
         let file = read(containerfile.bytes.clone(), &containerfile.path, rules)?;
