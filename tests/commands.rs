@@ -1,6 +1,8 @@
 //! The commands around `build`, on the installed buildah, in private storages.
 
 mod commands_support;
+#[path = "support/schema.rs"]
+mod schema;
 
 use std::process::Stdio;
 
@@ -219,6 +221,28 @@ stage build (lines 4-8, FROM base)
         serde_json::from_str(&workshop.out(&["explain", old, new, "--format=json"])).unwrap();
     let files = &json["stages"][1]["steps"][0]["changes"][0]["files"];
     assert_eq!((&files["added"], &files["changed_paths"]), (&1.into(), &serde_json::json!(["src/a"])));
+}
+
+#[test]
+fn what_plan_and_explain_print_is_what_their_schemas_say() {
+    let workshop = project();
+    let holds = |schema: &str, args: &[&str]| {
+        let value: serde_json::Value = serde_json::from_str(&workshop.out(args)).unwrap();
+        assert_eq!(schema::faults_by(schema, &value), [""; 0], "{args:?}");
+    };
+    holds("plan", &["plan", "--format=json", "."]);
+    workshop.out(&["build", "-q", "-t", "app:1", "."]);
+    workshop.file("src/a", "2");
+    let plan = ["plan", "--format=json", "--build-arg=VERSION=2", "--network=host", "."];
+    holds("plan", &plan);
+    holds("plan", &["plan", "--format=json", "--no-cache-filter=base", "."]);
+    workshop.out(&["build", "-q", "-t", "app:1", "--build-arg=VERSION=2", "."]);
+    holds("plan", &["plan", "--format=json", "."]);
+    holds("explain", &["explain", "--format=json"]);
+    let builds = workshop.out(&["ls", "-q"]);
+    let (new, old) = builds.trim().split_once('\n').unwrap();
+    holds("comparison", &["explain", old, new, "--format=json"]);
+    holds("build-record", &["inspect", "latest"]);
 }
 
 #[test]
