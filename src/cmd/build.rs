@@ -190,7 +190,8 @@ impl<'a> Build<'a> {
             target_flags: request.target_flags_keyed.clone(),
             target_labels: target_labels(request, session.engine.probed().buildah),
             remote: &remote::identity,
-            secrets: Vec::new(),
+            secrets: &request.secrets,
+            ssh: &request.ssh,
         };
         let keep_tree = |tree: &CopiedTree| -> anyhow::Result<String> {
             let digest = tree.digest().to_hex();
