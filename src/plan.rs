@@ -441,18 +441,14 @@ impl Planner<'_> {
         let stage = &self.stage.stage;
         if tainted && entry.is_some() {
             let below = match &stage.base {
-                Origin::Stage(index) if !self.plan.stages[index].is_cached() => Some(*index),
+                Origin::Stage(index) if n == 0 => Some(*index),
                 _ => None,
             };
             let sources = step.foreign.iter().filter_map(|f| match f.origin {
-                Origin::Stage(index) if !self.plan.stages[&index].is_cached() => Some(index),
+                Origin::Stage(index) => Some(index),
                 _ => None,
             });
-            let runs: Vec<usize> = below.into_iter().chain(sources).collect();
-            reasons.extend(runs.iter().map(|index| Reason::StageRuns {
-                stage: self.prepared[index].stage.name.clone(),
-                cause: self.plan.stages[index].first_cause().map(ToString::to_string).unwrap_or_default(),
-            }));
+            reasons.extend(below.into_iter().chain(sources).filter_map(|index| self.stage_runs(index)));
             if reasons.is_empty() {
                 reasons.push(Reason::StepBefore);
             }
@@ -466,7 +462,7 @@ impl Planner<'_> {
         };
         for change in changes(&old, inputs, &|a, b| self.known.files(a, b)) {
             match change {
-                Change::Parent => reasons.push(Reason::StepBefore),
+                Change::Parent => reasons.push(self.before(n)),
                 Change::Bytes { from } => reasons.push(self.stage_reason(&from)),
                 Change::Flag { name, .. } if name == "build" => {}
                 other => reasons.push(Reason::Changed(other)),
@@ -478,14 +474,30 @@ impl Planner<'_> {
         reasons
     }
 
+    /// What a step stands on runs: the step before it, or for the first the stage below.
+    fn before(&self, n: usize) -> Reason {
+        let below = match self.stage.stage.base {
+            Origin::Stage(index) if n == 0 => self.stage_runs(index),
+            _ => None,
+        };
+        below.unwrap_or(Reason::StepBefore)
+    }
+
+    /// A stage runs, with the first cause: in it, or where what it stands on and copies from leads to.
+    fn stage_runs(&self, index: usize) -> Option<Reason> {
+        let cause = match self.plan.stages.get(&index)?.first_cause()? {
+            Reason::StageRuns { cause, .. } if cause.starts_with("stage ") => cause.clone(),
+            Reason::StageRuns { stage, cause } if !cause.is_empty() => format!("stage {stage}: {cause}"),
+            other => other.to_string(),
+        };
+        Some(Reason::StageRuns { stage: self.prepared[&index].stage.name.clone(), cause })
+    }
+
     /// Other bytes from a stage: that stage's own first cause, if it runs.
     fn stage_reason(&self, from: &str) -> Reason {
-        let runs = from.strip_prefix("stage ").and_then(|name| {
-            let index = self.prepared.iter().rfind(|(_, s)| s.stage.name == name)?.0;
-            let plan = self.plan.stages.get(index)?;
-            let cause = plan.first_cause()?;
-            Some(Reason::StageRuns { stage: name.to_owned(), cause: cause.to_string() })
-        });
+        let runs = from
+            .strip_prefix("stage ")
+            .and_then(|name| self.stage_runs(*self.prepared.iter().rfind(|(_, s)| s.stage.name == name)?.0));
         runs.unwrap_or_else(|| Reason::Changed(Change::Bytes { from: from.to_owned() }))
     }
 }

@@ -224,6 +224,26 @@ stage build (lines 4-8, FROM base)
 }
 
 #[test]
+fn a_reason_leads_back_through_the_stages_to_where_it_began() {
+    let workshop = project();
+    workshop.out(&["build", "-q", "-t", "app:1", "."]);
+    workshop.file("Containerfile", &FILE.replace("mkdir /work", "mkdir -p /work"));
+    let plan = redacted(&workshop.out(&["plan", "."]));
+    let change = "instruction changed: RUN mkdir /work -> RUN mkdir -p /work";
+    for (step, reason) in [
+        ("  1/1 run  RUN mkdir -p /work", change.to_owned()),
+        ("  1/3 run  COPY src /work/src", format!("stage base runs ({change})")),
+        ("  2/3 run  RUN cat /work/src/* > /work/out", "the step before it runs".into()),
+        ("  1/1 open  COPY --from=build /work/out /out", format!("stage build runs (stage base: {change})")),
+    ] {
+        let lines: Vec<&str> = plan.lines().collect();
+        let at =
+            lines.iter().position(|line| line.starts_with(step)).unwrap_or_else(|| panic!("{step}: {plan}"));
+        assert_eq!(lines[at + 1].trim(), format!("- {reason}"), "{plan}");
+    }
+}
+
+#[test]
 fn what_plan_and_explain_print_is_what_their_schemas_say() {
     let workshop = project();
     let holds = |schema: &str, args: &[&str]| {
