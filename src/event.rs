@@ -91,6 +91,17 @@ fn brief(error: &EngineError) -> String {
     }
 }
 
+impl BuildFailure {
+    /// Whether it may have come from an image that is no longer there; what a command of the user's says is none.
+    pub fn can_be_a_loss(&self) -> bool {
+        match self {
+            Self::Step { error: EngineError::Failed { code, .. }, .. } => *code == 125,
+            Self::Step { .. } | Self::Stage { .. } => true,
+            Self::Interrupted => false,
+        }
+    }
+}
+
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildFailure {

@@ -19,6 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::anyhow;
+use jiff::Timestamp;
 
 use self::shared::{Shared, Slot};
 use crate::bases::BaseImage;
@@ -30,7 +31,7 @@ use crate::key::StepKey;
 use crate::plan::Plan;
 use crate::prepare::{PreparedStage, PreparedStep};
 use crate::step_text::Labelling;
-use crate::store::Store;
+use crate::store::{Edition, Store};
 use crate::tip::TipFlags;
 
 /// Everything that a build's stages share while they run.
@@ -75,6 +76,8 @@ pub struct Execution<'a> {
     pub labelling: Labelling,
     /// The build's UUID.
     pub build_id: String,
+    /// When it was planned.
+    pub started: Timestamp,
     /// Whether step calls read our standard input.
     pub stdin: bool,
     /// Where step Containerfiles lie.
@@ -94,6 +97,8 @@ pub struct StageOutcome {
     pub named: ImageId,
     /// The key of the stage by content.
     pub content_key: Option<StepKey>,
+    /// The edition of its last step.
+    pub edition: Edition,
     /// Whether a step of the stage, or of one below it, ran.
     pub ran: bool,
     /// Whether files changed under the build, so that no key by definition says what is in the stage.

@@ -11,19 +11,27 @@
 //! | the same from an image: its id, or the digest of the bytes | likewise |
 //! | ADD of a URL: its `--checksum`, else what the server says of it now: a strong ETag with size and time, the digest of what it sends, a repository's commit | the text of a URL says nothing about its bytes; asked in front of each build, and again behind the step |
 //! | heredocs, with ARG and ENV put in where they are files | they are part of the text |
-//! | ids of secrets and ssh agents | that a secret is used is part of the step; its value must not leak into a digest |
-//! | flags that can change what a step produces (the table in `flags`) | `--network`, `--add-host`, `--env`, … |
+//! | ids of secrets and ssh agents that a RUN mounts, and whether they are given | without one a command does something else; its value must not leak into a digest |
+//! | flags that can change what a step produces (the table in `flags`), for RUN those too that only commands see | `--network`, `--add-host`, `--env`, … |
+//! | `BUILDAH_ISOLATION`, `BUILDAH_RUNTIME`, `BUILDAH_FORMAT`, `BUILDAH_LAYERS`, `SOURCE_DATE_EPOCH` where the engine reads it | they are flags in another place |
+//! | `--ignore-file-mode`, for steps that read a context | a file may have another mode than the key says |
 //! | the dialect that the file is read in | the same bytes are other instructions before heredocs |
 //!
 //! | stays out | why |
 //! |---|---|
 //! | owner and modification time of context files | the engine writes `0:0` and git keeps no times |
+//! | which files are hard links of each other | the content is the same, and git keeps none |
 //! | absolute paths, the name and place of the context | the same tree elsewhere is the same build |
 //! | names of stages, comments, blank lines | nothing of them is in the image but the label, which is on the leaf |
 //! | the clock, the build's UUID, stage labels | they would make each build a new one |
-//! | host `*_proxy` variables | how a download travels, not what it brings; as BuildKit |
+//! | host `*_proxy` variables (as `--build-arg` they are in) | how a download travels, not what it brings; as BuildKit |
+//! | the umask | the engines run with their own, 022; the modes of context files are in |
+//! | content of a `--volume` or `--device`, speed and memory limits | as the machine itself: not what is built, but where |
 //! | engine and its version, containers.conf | the same instructions; a change of the engine must not rebuild the world |
-//! | `type=cache` and `tmpfs` mounts | a cache is not an input: a step has to work with an empty one |
+//! | `type=cache` and `tmpfs` mounts | a cache is not an input: a step has to work with an empty one; where `from=` fills it, that is in |
+//!
+//! Two results of one key can differ: a step that is run again although its result is known may leave something else.
+//! `store::Edition` tells them apart, and `plan` takes no result that was made of an earlier one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -253,12 +261,24 @@ impl fmt::Display for Change {
             Change::KeyFormat { old, new } => write!(f, "key format {old} -> {new}"),
             Change::Platform { old, new } => write!(f, "platform {old} -> {new}"),
             Change::Mode { old, new } => write!(f, "{old} -> {new}"),
-            Change::Base { old, new } => write!(f, "base image moved: {old} -> {new}"),
+            Change::Base { old, new } => {
+                write!(f, "base image moved: {} -> {}", short_digest(old), short_digest(new))
+            }
             Change::Parent => f.write_str("the step before it is another"),
-            Change::Instruction { old, new } if old.is_empty() => write!(f, "instruction added: {new}"),
-            Change::Instruction { old, new } if new.is_empty() => write!(f, "instruction removed: {old}"),
-            Change::Instruction { old, new } => write!(f, "instruction changed: {old} -> {new}"),
-            Change::Expansion { old, new } => write!(f, "expands to {new}, was {old}"),
+            Change::Instruction { old, new } if old.is_empty() => {
+                write!(f, "instruction added: {}", excerpt(new, 0))
+            }
+            Change::Instruction { old, new } if new.is_empty() => {
+                write!(f, "instruction removed: {}", excerpt(old, 0))
+            }
+            Change::Instruction { old, new } => {
+                let at = shared_start(old, new);
+                write!(f, "instruction changed: {} -> {}", excerpt(old, at), excerpt(new, at))
+            }
+            Change::Expansion { old, new } => {
+                let at = shared_start(old, new);
+                write!(f, "expands to {}, was {}", excerpt(new, at), excerpt(old, at))
+            }
             Change::Arg { name, how } => write!(f, "ARG {name} {how}"),
             Change::Files { instruction, summary } => write!(f, "{instruction}: {summary}"),
             Change::Bytes { from } => write!(f, "{from} produced other bytes"),
@@ -323,9 +343,50 @@ pub fn changes(
 fn shown_parent(parent: &Parent) -> String {
     match parent {
         Parent::Scratch => "scratch".into(),
-        Parent::Image(id) => format!("sha256:{}", id.short()),
+        Parent::Image(id) => format!("sha256:{id}"),
         Parent::Step(key) => format!("step {}", key.short()),
     }
+}
+
+/// How many characters two texts begin with together.
+fn shared_start(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
+}
+
+/// A text in a line: whole where it is short, else its first word and what stands around the character `at`.
+fn excerpt(text: &str, at: usize) -> String {
+    const WHOLE: usize = 64;
+    const AROUND: usize = 40;
+    let line = |chars: &[char]| {
+        let text: String = chars.iter().collect();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= WHOLE {
+        return line(&chars);
+    }
+    let keyword = chars.iter().position(|c| c.is_whitespace()).unwrap_or(0).min(AROUND);
+    let mut start = at.saturating_sub(AROUND / 4).min(chars.len() - AROUND);
+    // At the start of a word: of the next one, unless that is behind what it is about.
+    let space = |c: &char| c.is_whitespace();
+    if start > 0 && !space(&chars[start - 1]) {
+        let next = chars[start..at.max(start)].iter().position(space);
+        start = next
+            .map_or_else(|| chars[..start].iter().rposition(space).map_or(0, |n| n + 1), |n| start + n + 1);
+    }
+    let (start, head) = if start <= keyword + 1 {
+        (0, String::new())
+    } else {
+        (start, format!("{} … ", line(&chars[..keyword])))
+    };
+    let end = (start + AROUND).min(chars.len());
+    let rest = if end < chars.len() { "…" } else { "" };
+    format!("{head}{}{rest}", line(&chars[start..end]))
+}
+
+/// As many digits as tell images apart.
+fn short_digest(text: &str) -> &str {
+    if text.starts_with("sha256:") { text.get(..19).unwrap_or(text) } else { text }
 }
 
 fn instruction_changes(old: &StepInputs, new: &StepInputs, found: &mut Vec<Change>) {
@@ -430,6 +491,27 @@ mod tests {
         for (change, expected) in cases {
             assert_eq!(shown(change), (true, vec![expected.to_owned()]));
         }
+    }
+
+    #[test]
+    fn long_instructions_are_told_by_what_differs() {
+        let text =
+            |what: &str| format!("RUN set -e; cd /usr/src/application; {what}; make clean; make install");
+        let change = Change::Instruction { old: text("./configure"), new: text("./configure --all") };
+        assert_eq!(
+            change.to_string(),
+            "instruction changed: RUN … ./configure; make clean; make install -> \
+             RUN … ./configure --all; make clean; make inst…"
+        );
+        let heredoc = |last: &str| format!("RUN <<E\n{}{last}\n", "a long line of a script\n".repeat(9));
+        let change = Change::Instruction { old: heredoc("one"), new: heredoc("two") };
+        assert_eq!(
+            change.to_string(),
+            "instruction changed: RUN … of a script a long line of a script one -> \
+             RUN … of a script a long line of a script two"
+        );
+        let added = Change::Instruction { old: String::new(), new: text("true") };
+        assert_eq!(added.to_string(), "instruction added: RUN set -e; cd /usr/src/application; tru…");
     }
 
     #[test]

@@ -34,3 +34,7 @@ pub mod store;
 pub mod tip;
 pub mod upkeep;
 pub mod verdict;
+
+#[cfg(test)]
+#[path = "../tests/support/schema.rs"]
+pub(crate) mod schema;

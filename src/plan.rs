@@ -13,7 +13,7 @@ use crate::graph::Origin;
 use crate::image::ImageId;
 use crate::key::{Change, Content, Parent, StepInputs, StepKey, changes};
 use crate::prepare::{PreparedStage, PreparedStep};
-use crate::store::Entry;
+use crate::store::{Edition, Entry};
 use crate::verdict::{FoundBy, Reason, Verdict};
 
 /// What is known of earlier builds.
@@ -43,6 +43,8 @@ pub struct Rules {
     pub now: Timestamp,
     /// What tells steps apart that cannot be keyed: the build's UUID.
     pub nonce: String,
+    /// The build has lost an image and plans again: what it made itself counts, whatever it was told of the cache.
+    pub goes_on: bool,
 }
 
 /// A step with its key and verdict.
@@ -56,6 +58,8 @@ pub struct StepPlan {
     pub verdict: Verdict,
     /// The result, for a hit.
     pub found: Option<Entry>,
+    /// Whether a result of that key was known, usable or not: what it leaves when it runs is another edition then.
+    pub known: bool,
     /// How long the step took when it last ran here, in milliseconds.
     pub last_duration_ms: Option<u64>,
 }
@@ -75,6 +79,8 @@ pub struct StagePlan {
     pub files_image: Option<ImageId>,
     /// The stage's key by content, where it is known already.
     pub content_key: Option<StepKey>,
+    /// The edition of those files, where they are there.
+    pub edition: Edition,
 }
 
 impl StagePlan {
@@ -139,13 +145,21 @@ impl Planner<'_> {
             Some((_, key)) => Content::Stage(key.clone()),
             None => self.base_files(),
         };
-        let (steps, files_image, content_parent) = self.verdicts(definitions, content_parent);
-        let content_key = content_parent.map(|parent| {
+        let (steps, top) = self.verdicts(definitions, content_parent);
+        let content_key = top.content.map(|parent| {
             let mut inputs = tail_inputs.clone();
             inputs.parent = parent;
             inputs.key()
         });
-        StagePlan { steps, tail_inputs, key, files, files_image, content_key }
+        StagePlan {
+            steps,
+            tail_inputs,
+            key,
+            files,
+            files_image: top.image,
+            content_key,
+            edition: top.edition,
+        }
     }
 
     /// What the first step stands on: by definition, and by content where that is known.
@@ -176,6 +190,18 @@ impl Planner<'_> {
             (Origin::Stage(index), _) => self.plan.stages[index].files_image.clone(),
             (_, base) => base.as_ref().map(|base| base.image.id.clone()),
         }
+    }
+
+    fn base_edition(&self) -> Edition {
+        match self.stage.stage.base {
+            Origin::Stage(index) => self.plan.stages[&index].edition.clone(),
+            _ => Edition::FIRST,
+        }
+    }
+
+    /// The editions that a step would be made of now.
+    fn editions(&self, step: &PreparedStep, below: Edition) -> Vec<Edition> {
+        editions(step, below, &|index| self.plan.stages[&index].edition.clone())
     }
 
     fn definition(&self, step: &PreparedStep, parent: Parent) -> StepInputs {
@@ -243,61 +269,89 @@ impl Planner<'_> {
         steps.iter().position(|step| step.foreign.iter().any(|f| !cached(&f.origin))).unwrap_or(steps.len())
     }
 
+    /// How many steps' results are of the editions that are current, and within `--cache-ttl`: a step that was run again
+    /// makes what was made of its earlier result a thing of the past.
+    fn current(&self, entries: &[Option<Entry>], trusted: usize) -> usize {
+        let mut below = Some(self.base_edition());
+        for (n, entry) in entries[..trusted].iter().enumerate() {
+            let Some(entry) = entry else {
+                below = None;
+                continue;
+            };
+            let own = || entry.made_of.first().cloned().unwrap_or_default();
+            let editions = self.editions(&self.stage.steps[n], below.unwrap_or_else(own));
+            if !entry.is_made_of(&editions) || matches!(self.usable(entry), Err(Reason::Expired { .. })) {
+                return n;
+            }
+            below = Some(entry.edition.clone());
+        }
+        trusted
+    }
+
     fn verdicts(
         &self,
         definitions: Vec<(StepInputs, StepKey)>,
         content_parent: Option<Parent>,
-    ) -> (Vec<StepPlan>, Option<ImageId>, Option<Parent>) {
+    ) -> (Vec<StepPlan>, Top) {
         let bypass = self.bypass();
         let trusted = self.trusted();
-        // The layers below an image are there when the image is: the deepest hit covers all before it.
         let entries: Vec<Option<Entry>> = definitions.iter().map(|(_, key)| self.known.entry(key)).collect();
-        let covered = match &bypass {
-            Some(_) => 0,
-            None => entries[..trusted]
-                .iter()
-                .rposition(|entry| entry.as_ref().is_some_and(|entry| self.usable(entry).is_ok()))
-                .map_or(0, |n| n + 1),
+        let current = self.current(&entries, trusted);
+        let counts = |entry: &Entry| {
+            let own = self.rules.goes_on && entry.build == self.rules.nonce;
+            let usable = own && self.known.has_image(&entry.image);
+            usable || (bypass.is_none() && self.usable(entry).is_ok())
         };
+        // The layers below an image are there when the image is: the deepest hit covers all before it.
+        let covered = entries[..current].iter().rposition(|entry| entry.as_ref().is_some_and(counts));
+        let covered = covered.map_or(0, |n| n + 1);
         let mut steps: Vec<StepPlan> = Vec::new();
-        let mut content_parent = content_parent;
-        let mut image = self.base_image();
+        let mut top = Top { image: self.base_image(), content: content_parent, edition: self.base_edition() };
         for (n, ((inputs, key), entry)) in definitions.into_iter().zip(entries).enumerate() {
             let step = &self.stage.steps[n];
+            let known = entry.is_some();
             let last_duration_ms = entry.as_ref().map(|entry| entry.duration_ms);
             if n < covered {
                 let by_content =
                     entry.as_ref().and_then(|entry| entry.by_content.clone()).unwrap_or_else(|| key.clone());
-                content_parent = Some(Parent::Step(by_content));
-                image = entry.as_ref().map(|entry| entry.image.clone());
+                top = Top {
+                    image: entry.as_ref().map(|entry| entry.image.clone()),
+                    content: Some(Parent::Step(by_content)),
+                    edition: entry.as_ref().map_or(top.edition, |entry| entry.edition.clone()),
+                };
                 let verdict = Verdict::Hit { by: FoundBy::Definition };
-                steps.push(StepPlan { inputs, key, verdict, found: entry, last_duration_ms });
+                steps.push(StepPlan { inputs, key, verdict, found: entry, known, last_duration_ms });
                 continue;
             }
+            let outdated = || self.outdated(n, entry.as_ref(), &top.edition);
             let reasons = match &bypass {
                 Some(reason) => vec![reason.clone()],
-                None => self.reasons(n, step, &inputs, entry.as_ref(), n >= trusted),
+                None => outdated()
+                    .filter(|_| n == current && n == covered && n < trusted)
+                    .unwrap_or_else(|| self.reasons(n, step, &inputs, entry.as_ref(), n >= current)),
             };
             let before_runs = steps.last().is_some_and(|s| matches!(s.verdict, Verdict::Miss { .. }));
-            let by_content = self.by_content(step, &inputs, content_parent.as_ref());
+            let before_is_there = steps.last().is_none_or(|s| s.verdict.is_hit());
+            let by_content = self.by_content(step, &inputs, top.content.as_ref());
             let content_key = by_content.as_ref().map(StepInputs::key);
             let found = match &bypass {
                 Some(_) => None,
                 // What stands on a stage that runs again is told when that stage is there.
-                None if n >= trusted => None,
+                None if n >= trusted || !before_is_there => None,
                 None => content_key
                     .as_ref()
                     .filter(|content| **content != key)
                     .and_then(|content| self.known.entry(content))
-                    .filter(|entry| self.usable(entry).is_ok()),
+                    .filter(|entry| entry.stands_on(&top.edition) && self.usable(entry).is_ok()),
             };
             let (verdict, last) = match &found {
                 Some(entry) => {
-                    image = Some(entry.image.clone());
+                    top.image = Some(entry.image.clone());
+                    top.edition = entry.edition.clone();
                     (Verdict::Hit { by: FoundBy::Content }, Some(entry.duration_ms))
                 }
                 None => {
-                    image = None;
+                    top.image = None;
                     let open = bypass.is_none()
                         && (content_key.is_none() || n >= trusted)
                         && !before_runs
@@ -308,10 +362,31 @@ impl Planner<'_> {
                     (verdict, last)
                 }
             };
-            content_parent = content_key.map(Parent::Step);
-            steps.push(StepPlan { inputs, key, verdict, found, last_duration_ms: last });
+            top.content = content_key.map(Parent::Step);
+            steps.push(StepPlan { inputs, key, verdict, found, known, last_duration_ms: last });
         }
-        (steps, image, content_parent)
+        (steps, top)
+    }
+
+    /// Why a result is not of the editions that are current.
+    fn outdated(&self, n: usize, entry: Option<&Entry>, below: &Edition) -> Option<Vec<Reason>> {
+        let entry = entry.filter(|entry| self.usable(entry).is_ok())?;
+        let step = &self.stage.steps[n];
+        let now = self.editions(step, below.clone());
+        let of = |at: usize| match (
+            at.checked_sub(1).map(|at| &step.foreign[at].origin),
+            &self.stage.stage.base,
+        ) {
+            (Some(Origin::Stage(index)), _) => format!("stage {}", self.prepared[index].stage.name),
+            (None, Origin::Stage(index)) if n == 0 => format!("stage {}", self.prepared[index].stage.name),
+            _ => "the step before it".to_owned(),
+        };
+        let was = |at: usize| entry.made_of.get(at).unwrap_or(&Edition::FIRST);
+        let reasons: Vec<Reason> = (0..now.len())
+            .filter(|at| was(*at) != &now[*at])
+            .map(|at| Reason::Outdated { of: of(at) })
+            .collect();
+        (!reasons.is_empty()).then_some(reasons)
     }
 
     fn last_duration(&self, n: usize) -> Option<u64> {
@@ -366,18 +441,14 @@ impl Planner<'_> {
         let stage = &self.stage.stage;
         if tainted && entry.is_some() {
             let below = match &stage.base {
-                Origin::Stage(index) if !self.plan.stages[index].is_cached() => Some(*index),
+                Origin::Stage(index) if n == 0 => Some(*index),
                 _ => None,
             };
             let sources = step.foreign.iter().filter_map(|f| match f.origin {
-                Origin::Stage(index) if !self.plan.stages[&index].is_cached() => Some(index),
+                Origin::Stage(index) => Some(index),
                 _ => None,
             });
-            let runs: Vec<usize> = below.into_iter().chain(sources).collect();
-            reasons.extend(runs.iter().map(|index| Reason::StageRuns {
-                stage: self.prepared[index].stage.name.clone(),
-                cause: self.plan.stages[index].first_cause().map(ToString::to_string).unwrap_or_default(),
-            }));
+            reasons.extend(below.into_iter().chain(sources).filter_map(|index| self.stage_runs(index)));
             if reasons.is_empty() {
                 reasons.push(Reason::StepBefore);
             }
@@ -391,7 +462,7 @@ impl Planner<'_> {
         };
         for change in changes(&old, inputs, &|a, b| self.known.files(a, b)) {
             match change {
-                Change::Parent => reasons.push(Reason::StepBefore),
+                Change::Parent => reasons.push(self.before(n)),
                 Change::Bytes { from } => reasons.push(self.stage_reason(&from)),
                 Change::Flag { name, .. } if name == "build" => {}
                 other => reasons.push(Reason::Changed(other)),
@@ -403,16 +474,49 @@ impl Planner<'_> {
         reasons
     }
 
+    /// What a step stands on runs: the step before it, or for the first the stage below.
+    fn before(&self, n: usize) -> Reason {
+        let below = match self.stage.stage.base {
+            Origin::Stage(index) if n == 0 => self.stage_runs(index),
+            _ => None,
+        };
+        below.unwrap_or(Reason::StepBefore)
+    }
+
+    /// A stage runs, with the first cause: in it, or where what it stands on and copies from leads to.
+    fn stage_runs(&self, index: usize) -> Option<Reason> {
+        let cause = match self.plan.stages.get(&index)?.first_cause()? {
+            Reason::StageRuns { cause, .. } if cause.starts_with("stage ") => cause.clone(),
+            Reason::StageRuns { stage, cause } if !cause.is_empty() => format!("stage {stage}: {cause}"),
+            other => other.to_string(),
+        };
+        Some(Reason::StageRuns { stage: self.prepared[&index].stage.name.clone(), cause })
+    }
+
     /// Other bytes from a stage: that stage's own first cause, if it runs.
     fn stage_reason(&self, from: &str) -> Reason {
-        let runs = from.strip_prefix("stage ").and_then(|name| {
-            let index = self.prepared.iter().rfind(|(_, s)| s.stage.name == name)?.0;
-            let plan = self.plan.stages.get(index)?;
-            let cause = plan.first_cause()?;
-            Some(Reason::StageRuns { stage: name.to_owned(), cause: cause.to_string() })
-        });
+        let runs = from
+            .strip_prefix("stage ")
+            .and_then(|name| self.stage_runs(*self.prepared.iter().rfind(|(_, s)| s.stage.name == name)?.0));
         runs.unwrap_or_else(|| Reason::Changed(Change::Bytes { from: from.to_owned() }))
     }
+}
+
+/// What a stage's steps have come to.
+struct Top {
+    image: Option<ImageId>,
+    /// Its key by content.
+    content: Option<Parent>,
+    edition: Edition,
+}
+
+/// The editions that a step is made of: of what it stands on, then of the stages whose bytes it takes.
+pub fn editions(step: &PreparedStep, below: Edition, of_stage: &dyn Fn(usize) -> Edition) -> Vec<Edition> {
+    let of_sources = step.foreign.iter().map(|foreign| match foreign.origin {
+        Origin::Stage(index) => of_stage(index),
+        _ => Edition::FIRST,
+    });
+    std::iter::once(below).chain(of_sources).collect()
 }
 
 /// A step's inputs with the bytes that are really copied in place of where they come from.

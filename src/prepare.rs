@@ -178,8 +178,10 @@ pub struct Common<'a> {
     pub target_labels: Vec<String>,
     /// What tells the bytes behind an address from other bytes.
     pub remote: &'a dyn Fn(&str) -> anyhow::Result<String>,
-    /// The ids of the secrets.
-    pub secrets: Vec<String>,
+    /// The ids that `--secret` gives.
+    pub secrets: &'a BTreeSet<String>,
+    /// The ids that `--ssh` gives.
+    pub ssh: &'a BTreeSet<String>,
 }
 
 /// Prepares all stages that are built, in the order of the file.

@@ -184,9 +184,12 @@ pub fn note(file: &RecordFile, event: &Event) -> anyhow::Result<()> {
     match event {
         Event::Decided { step: (stage, step), verdict, key, image } => file.change(|record| {
             let step = &mut record.stages[*stage].steps[*step];
-            step.verdict = Some(verdict.clone());
             step.key = Some(key.clone());
             step.image.clone_from(image);
+            // It ran in this build, and is found again because an image that stands elsewhere was lost.
+            if !(verdict.is_hit() && step.duration_ms.is_some()) {
+                step.verdict = Some(verdict.clone());
+            }
         }),
         Event::Started { step: (stage, step), at } => {
             file.change(|record| record.stages[*stage].steps[*step].started = Some(at.clone()));
@@ -201,8 +204,11 @@ pub fn note(file: &RecordFile, event: &Event) -> anyhow::Result<()> {
         }
         Event::StageDone { stage, tip, leaf, name, diff_ids } => file.change(|record| {
             let stage = &mut record.stages[*stage];
-            if stage.status == StageStatus::Pending {
-                stage.status = StageStatus::Cached;
+            let ran = stage.steps.iter().any(|step| step.duration_ms.is_some());
+            match stage.status {
+                StageStatus::Pending | StageStatus::Failed if ran => stage.status = StageStatus::Built,
+                StageStatus::Pending | StageStatus::Failed => stage.status = StageStatus::Cached,
+                _ => {}
             }
             stage.image = Some(leaf.clone());
             stage.tip = Some(tip.clone());

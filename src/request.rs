@@ -90,6 +90,10 @@ pub struct BuildRequest {
     pub target_tip_flags: TipFlags,
     /// Flags that can change a step's result.
     pub key_flags: BTreeMap<String, Vec<String>>,
+    /// The ids that `--secret` gives.
+    pub secrets: BTreeSet<String>,
+    /// The ids that `--ssh` gives.
+    pub ssh: BTreeSet<String>,
     /// Flags that can change the target's image alone.
     pub target_flags_keyed: BTreeMap<String, Vec<String>>,
     /// Flags for every step call.
@@ -211,7 +215,7 @@ impl BuildRequest {
             omit_history: flags.bool("omit-history").unwrap_or(false),
             ..tip_flags.clone()
         };
-        let key_flags = key_flags(flags, &environment);
+        let key_flags = key_flags(flags, probed, &environment);
         let target_flags: Vec<OsString> = flags
             .iter_role(Role::Final)
             .filter(|given| !["tag", "iidfile", "iidfile-raw", "manifest", "output"].contains(&&*given.name))
@@ -261,6 +265,9 @@ impl BuildRequest {
             tip_flags,
             target_tip_flags,
             key_flags,
+            // What is wrong with one of them the engine says.
+            secrets: values::secrets(flags, &environment).unwrap_or_default().into_keys().collect(),
+            ssh: values::ssh_ids(flags).into_iter().collect(),
             target_flags_keyed,
             step_flags: step_flags(flags, layers),
             target_flags,
@@ -422,7 +429,11 @@ fn tip_flags(flags: &BuildFlags, probed: &Probed, environment: &Environment) -> 
     })
 }
 
-fn key_flags(flags: &BuildFlags, environment: &Environment) -> BTreeMap<String, Vec<String>> {
+fn key_flags(
+    flags: &BuildFlags,
+    probed: &Probed,
+    environment: &Environment,
+) -> BTreeMap<String, Vec<String>> {
     let mut keyed: BTreeMap<String, Vec<String>> = flags
         .keyed()
         .into_iter()
@@ -430,10 +441,21 @@ fn key_flags(flags: &BuildFlags, environment: &Environment) -> BTreeMap<String, 
         .collect();
     // The platform and the format have fields of their own.
     keyed.remove("format");
+    // A file may have another mode than the key then says.
+    if flags.bool("ignore-file-mode") == Some(true) {
+        keyed.insert("ignore-file-mode".into(), vec!["true".into()]);
+    }
     for (variable, flag) in [("BUILDAH_ISOLATION", "isolation"), ("BUILDAH_RUNTIME", "runtime")] {
         if let (Some(value), false) = (environment_text(environment, variable), keyed.contains_key(flag)) {
             keyed.insert(flag.into(), vec![value]);
         }
+    }
+    // Read from 1.41 on, where no flag says otherwise.
+    let epoch = environment_text(environment, "SOURCE_DATE_EPOCH");
+    if let Some(epoch) = epoch.filter(|_| probed.buildah >= Version(1, 41, 0))
+        && !keyed.contains_key("timestamp")
+    {
+        keyed.entry("source-date-epoch".into()).or_insert_with(|| vec![epoch]);
     }
     if let Some(entries) = keyed.get_mut("env") {
         // `--env NAME` takes the value from the environment.

@@ -60,6 +60,11 @@ pub enum Reason {
         /// The image that was there.
         image: ImageId,
     },
+    /// What it was made of was run again since.
+    Outdated {
+        /// `the step before it`, `stage planner`.
+        of: String,
+    },
     /// `--no-cache`.
     NoCache,
     /// `--no-cache-filter` names the stage.
@@ -85,6 +90,7 @@ impl fmt::Display for Reason {
             Reason::StageRuns { stage, cause } if cause.is_empty() => write!(f, "stage {stage} runs"),
             Reason::StageRuns { stage, cause } => write!(f, "stage {stage} runs ({cause})"),
             Reason::ImageGone { image } => write!(f, "image {} removed from storage", image.short()),
+            Reason::Outdated { of } => write!(f, "{of} ran again since it was made"),
             Reason::NoCache => f.write_str("--no-cache"),
             Reason::NoCacheFilter => f.write_str("--no-cache-filter"),
             Reason::Expired { age } => write!(f, "older than --cache-ttl ({age})"),
@@ -118,5 +124,53 @@ impl fmt::Display for Verdict {
         };
         let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
         write!(f, "{word}: {}", reasons.join("; "))
+    }
+}
+
+#[cfg(test)]
+pub mod examples {
+    //! Every verdict there is, for tests that hold formats to them.
+
+    use super::*;
+
+    /// Every verdict with every reason.
+    pub fn verdicts() -> Vec<Verdict> {
+        let text = || ("old".to_owned(), "new".to_owned());
+        let pair = |make: fn(String, String) -> Change| {
+            let (old, new) = text();
+            make(old, new)
+        };
+        let changes = vec![
+            Change::KeyFormat { old: 1, new: 2 },
+            pair(|old, new| Change::Platform { old, new }),
+            pair(|old, new| Change::Mode { old, new }),
+            pair(|old, new| Change::Base { old, new }),
+            Change::Parent,
+            pair(|old, new| Change::Instruction { old, new }),
+            pair(|old, new| Change::Expansion { old, new }),
+            Change::Arg { name: "V".into(), how: "changed".into() },
+            Change::Files { instruction: "COPY a".into(), summary: "a modified".into() },
+            Change::Bytes { from: "stage a".into() },
+            Change::Remote { url: "https://example.org".into() },
+            Change::Flag { name: "network".into(), old: String::new(), new: "none".into() },
+        ];
+        let mut reasons: Vec<Reason> = changes.into_iter().map(Reason::Changed).collect();
+        reasons.extend([
+            Reason::FirstBuild,
+            Reason::StepBefore,
+            Reason::StageRuns { stage: "a".into(), cause: "b".into() },
+            Reason::ImageGone { image: ImageId::parse(&"a".repeat(64)).unwrap() },
+            Reason::Outdated { of: "stage a".into() },
+            Reason::NoCache,
+            Reason::NoCacheFilter,
+            Reason::Expired { age: "1h".into() },
+            Reason::Always { why: "x".into() },
+        ]);
+        vec![
+            Verdict::Hit { by: FoundBy::Definition },
+            Verdict::Hit { by: FoundBy::Content },
+            Verdict::Miss { reasons: reasons.clone() },
+            Verdict::Open { reasons },
+        ]
     }
 }

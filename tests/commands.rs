@@ -1,6 +1,8 @@
 //! The commands around `build`, on the installed buildah, in private storages.
 
 mod commands_support;
+#[path = "support/schema.rs"]
+mod schema;
 
 use std::process::Stdio;
 
@@ -219,6 +221,48 @@ stage build (lines 4-8, FROM base)
         serde_json::from_str(&workshop.out(&["explain", old, new, "--format=json"])).unwrap();
     let files = &json["stages"][1]["steps"][0]["changes"][0]["files"];
     assert_eq!((&files["added"], &files["changed_paths"]), (&1.into(), &serde_json::json!(["src/a"])));
+}
+
+#[test]
+fn a_reason_leads_back_through_the_stages_to_where_it_began() {
+    let workshop = project();
+    workshop.out(&["build", "-q", "-t", "app:1", "."]);
+    workshop.file("Containerfile", &FILE.replace("mkdir /work", "mkdir -p /work"));
+    let plan = redacted(&workshop.out(&["plan", "."]));
+    let change = "instruction changed: RUN mkdir /work -> RUN mkdir -p /work";
+    for (step, reason) in [
+        ("  1/1 run  RUN mkdir -p /work", change.to_owned()),
+        ("  1/3 run  COPY src /work/src", format!("stage base runs ({change})")),
+        ("  2/3 run  RUN cat /work/src/* > /work/out", "the step before it runs".into()),
+        ("  1/1 open  COPY --from=build /work/out /out", format!("stage build runs (stage base: {change})")),
+    ] {
+        let lines: Vec<&str> = plan.lines().collect();
+        let at =
+            lines.iter().position(|line| line.starts_with(step)).unwrap_or_else(|| panic!("{step}: {plan}"));
+        assert_eq!(lines[at + 1].trim(), format!("- {reason}"), "{plan}");
+    }
+}
+
+#[test]
+fn what_plan_and_explain_print_is_what_their_schemas_say() {
+    let workshop = project();
+    let holds = |schema: &str, args: &[&str]| {
+        let value: serde_json::Value = serde_json::from_str(&workshop.out(args)).unwrap();
+        assert_eq!(schema::faults_by(schema, &value), [""; 0], "{args:?}");
+    };
+    holds("plan", &["plan", "--format=json", "."]);
+    workshop.out(&["build", "-q", "-t", "app:1", "."]);
+    workshop.file("src/a", "2");
+    let plan = ["plan", "--format=json", "--build-arg=VERSION=2", "--network=host", "."];
+    holds("plan", &plan);
+    holds("plan", &["plan", "--format=json", "--no-cache-filter=base", "."]);
+    workshop.out(&["build", "-q", "-t", "app:1", "--build-arg=VERSION=2", "."]);
+    holds("plan", &["plan", "--format=json", "."]);
+    holds("explain", &["explain", "--format=json"]);
+    let builds = workshop.out(&["ls", "-q"]);
+    let (new, old) = builds.trim().split_once('\n').unwrap();
+    holds("comparison", &["explain", old, new, "--format=json"]);
+    holds("build-record", &["inspect", "latest"]);
 }
 
 #[test]

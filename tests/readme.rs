@@ -44,6 +44,25 @@ fn readme() -> String {
     std::fs::read_to_string(repository().join("README.md")).unwrap()
 }
 
+/// The rows of the tables that say what enters a key and what does not.
+fn key_rows(text: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+    let rows = lines
+        .skip_while(|line| !line.starts_with("| enters the key"))
+        .take_while(|line| line.is_empty() || *line == "//!" || line.starts_with('|'));
+    rows.filter(|line| line.starts_with('|')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tables_of_what_enters_a_key_are_those_of_the_code() {
+    let code = std::fs::read_to_string(repository().join("src/key.rs")).unwrap();
+    // There the rows lead to the table of flags.
+    let code: Vec<String> =
+        key_rows(&code).into_iter().map(|row| row.replace(" (the table in `flags`)", "")).collect();
+    assert!(code.len() > 20, "{code:#?}");
+    assert_eq!(key_rows(&readme()), code);
+}
+
 #[test]
 fn every_command_runs() {
     let readme = readme();

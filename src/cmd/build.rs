@@ -39,6 +39,9 @@ use crate::step_text::{Labelling, Labels, containerfiles};
 use crate::store::{Nearest, RecordFile};
 use crate::upkeep::{self, Leftovers};
 
+/// How often a build starts over because images that it needs went from the storage.
+const LOSSES: usize = 3;
+
 /// Builds; the result is the process's exit code.
 ///
 /// # Errors
@@ -147,6 +150,7 @@ pub struct Build<'a> {
     identity: String,
     build_id: String,
     nearest: Nearest,
+    rules: Rules,
 }
 
 impl<'a> Build<'a> {
@@ -190,7 +194,8 @@ impl<'a> Build<'a> {
             target_flags: request.target_flags_keyed.clone(),
             target_labels: target_labels(request, session.engine.probed().buildah),
             remote: &remote::identity,
-            secrets: Vec::new(),
+            secrets: &request.secrets,
+            ssh: &request.ssh,
         };
         let keep_tree = |tree: &CopiedTree| -> anyhow::Result<String> {
             let digest = tree.digest().to_hex();
@@ -218,6 +223,7 @@ impl<'a> Build<'a> {
             time_to_live: request.time_to_live,
             now: Timestamp::now(),
             nonce: build_id.clone(),
+            goes_on: false,
         };
         let known = StoredKnowledge { store: &session.store, listing: &listing, nearest: &nearest, engine };
         let plan = Plan::new(&prepared, &known, &rules);
@@ -234,6 +240,7 @@ impl<'a> Build<'a> {
             identity,
             build_id,
             nearest,
+            rules,
         })
     }
 
@@ -272,6 +279,7 @@ impl<'a> Build<'a> {
             .iter()
             .chain(&self.sources.containerfile.warnings)
             .chain(&self.not_consumed())
+            .chain(&self.not_stages())
         {
             progress.warn(warning);
         }
@@ -297,7 +305,7 @@ impl<'a> Build<'a> {
         });
         let record = self.session.store.start_record(record)?;
         let request = self.request;
-        let executed = self.execute(&progress, &record);
+        let executed = self.execute_until_whole(&progress, &record);
         let result = executed.and_then(|executed| self.conclude(executed, &progress, &record));
         if let Err(error) = &result {
             let failed = record.finish(|r| {
@@ -308,6 +316,44 @@ impl<'a> Build<'a> {
             write_metadata(request, &failed)?;
         }
         result
+    }
+
+    /// Runs the plan. When an image goes from under it (`rmi`, a prune by somebody else), what is missing is built again.
+    fn execute_until_whole(&mut self, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
+        let mut executed = self.execute(progress, record)?;
+        for _ in 0..LOSSES {
+            let listing = match &executed.failure {
+                Some(failure) if failure.can_be_a_loss() && !process::interrupted() => {
+                    self.session.engine.list()?
+                }
+                _ => break,
+            };
+            if !self.has_lost(&executed.listing, &listing, record) {
+                break;
+            }
+            progress
+                .warn("an image that the build needs went from the storage: what is missing is built again");
+            let session = self.session;
+            let (store, engine) = (&session.store, session.engine.as_ref());
+            let known = StoredKnowledge { store, listing: &listing, nearest: &self.nearest, engine };
+            self.rules.goes_on = true;
+            self.plan = Plan::new(&self.prepared, &known, &self.rules);
+            self.listing = listing;
+            let before = executed;
+            executed = self.execute(progress, record)?;
+            executed.leftover_names.extend(before.leftover_names);
+            executed.passing.extend(before.passing);
+        }
+        Ok(executed)
+    }
+
+    /// Whether an image that the plan found, or that a step has made since, is no longer in the storage.
+    fn has_lost(&self, before: &Listing, now: &Listing, record: &RecordFile) -> bool {
+        let found = self.plan.stages.values().flat_map(|stage| &stage.steps);
+        let found = found.filter_map(|step| step.found.as_ref().map(|entry| entry.image.clone()));
+        let mut made: Vec<ImageId> = Vec::new();
+        record.change(|record| made.extend(record.stages.iter().flat_map(recording::images).cloned()));
+        found.chain(made).any(|id| before.contains(&id) && !now.contains(&id))
     }
 
     /// Build arguments that no ARG of the file takes.
@@ -321,6 +367,27 @@ impl<'a> Build<'a> {
             return Vec::new();
         }
         vec![format!("one or more build args were not consumed: [{}]", left.join(" "))]
+    }
+
+    /// What `--no-cache-filter` names and is no stage.
+    fn not_stages(&self) -> Vec<String> {
+        let stages = &self.graph.stages;
+        let is_stage = |wanted: &str| {
+            let is = |stage: &crate::graph::Stage| {
+                stage.name.eq_ignore_ascii_case(wanted) || stage.position.to_string() == wanted
+            };
+            stages.iter().any(is)
+        };
+        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+        let wrong = self.request.no_cache_stages.iter().filter(|wanted| !is_stage(wanted));
+        wrong
+            .map(|wanted| {
+                format!(
+                    "--no-cache-filter: there is no stage `{wanted}`; the stages are {}",
+                    names.join(", ")
+                )
+            })
+            .collect()
     }
 
     fn is_declared(&self, name: &str) -> bool {
@@ -383,6 +450,7 @@ impl<'a> Build<'a> {
             target_tip_flags: self.request.target_tip_flags.clone(),
             labelling: self.labelling(),
             build_id: self.build_id.clone(),
+            started: self.rules.now,
             stdin: self.request.stdin,
             scratch: scratch.path(),
         };

@@ -246,3 +246,27 @@ fn summary(counts: &Counts) -> String {
     text.push('\n');
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema;
+    use crate::verdict::examples::verdicts;
+
+    #[test]
+    fn the_schemas_know_every_reason_and_no_other() {
+        let reports: Vec<_> = verdicts().iter().flat_map(ReasonReport::all).collect();
+        let values: Vec<_> = reports.iter().map(|report| serde_json::to_value(report).unwrap()).collect();
+        for name in ["plan", "explain"] {
+            let root = schema::read(name);
+            let reason = &root["$defs"]["reason"];
+            let faults = values.iter().flat_map(|value| schema::faults(&root, reason, value, name));
+            assert_eq!(faults.collect::<Vec<_>>(), [""; 0]);
+            for word in ["reason", "change"] {
+                let named = reason["properties"][word]["enum"].as_array().unwrap();
+                let used = |name: &&serde_json::Value| values.iter().any(|value| value[word] == **name);
+                assert_eq!(named.iter().filter(used).count(), named.len(), "{word}: one is nobody's");
+            }
+        }
+    }
+}

@@ -86,16 +86,23 @@ impl ContextReader {
         self.rules.is_as_read() && now.is_ok_and(|now| now.as_deref() == digest)
     }
 
+    /// The files of a part of the folder.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn part(&self, part: &ContextPart) -> Result<CopiedTree, ContextError> {
+        match part {
+            ContextPart::Copied(request) => self.copied(request),
+            ContextPart::Mounted(source) => self.tree(source),
+        }
+    }
+
     /// The digest of a part of the folder; nothing where it is not there.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn digest(&self, part: &ContextPart) -> Result<Option<String>, ContextError> {
-        let tree = match part {
-            ContextPart::Copied(request) => self.copied(request),
-            ContextPart::Mounted(source) => self.tree(source),
-        };
-        match tree {
+        match self.part(part) {
             Ok(tree) => Ok(Some(tree.digest().to_hex())),
             Err(ContextError::NoMatch { .. }) => Ok(None),
             Err(error) => Err(error),

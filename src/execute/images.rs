@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
 use crate::render::label_instruction;
-use crate::store::Entry;
+use crate::store::{Edition, Entry};
 use crate::tip::{Ground, TipFlags};
 use crate::{names, tip};
 
@@ -99,6 +99,7 @@ impl StageWorker<'_> {
             named,
             name,
             content_key,
+            edition: standing.edition.clone(),
             ran: standing.ran,
             unkeyed: standing.unkeyed,
             root,
@@ -202,6 +203,8 @@ impl StageWorker<'_> {
                 created: Timestamp::now().to_string(),
                 duration_ms: 0,
                 build: execution.build_id.clone(),
+                edition: Edition::FIRST,
+                made_of: Vec::new(),
             };
             self.keep(&planned.key, &entry)?;
         }

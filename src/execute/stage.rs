@@ -12,9 +12,9 @@ use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
 use crate::image::{ComposedImage, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
-use crate::plan::{StepPlan, content_inputs};
+use crate::plan::{StepPlan, content_inputs, editions};
 use crate::prepare::{PreparedStage, PreparedStep};
-use crate::store::Entry;
+use crate::store::{Edition, Entry};
 use crate::tip;
 use crate::verdict::{FoundBy, Reason, Verdict};
 
@@ -33,6 +33,8 @@ pub(super) struct Standing {
     pub(super) image: Option<ImageId>,
     /// The key by content of what made it.
     pub(super) content: Option<Parent>,
+    /// Its edition.
+    pub(super) edition: Edition,
     /// Whether it was made just now: what it holds may differ from what its keys held before.
     pub(super) ran: bool,
     /// Whether no key by definition says what it holds, because files changed under the build.
@@ -72,12 +74,16 @@ impl<'a> StageWorker<'a> {
                 (None, Some(base)) => Some(Parent::Image(base.image.id.clone())),
                 (None, None) => Some(Parent::Scratch),
             },
+            edition: below.as_ref().map(|below| below.edition.clone()).unwrap_or_default(),
             ran: below.as_ref().is_some_and(|below| below.ran),
             unkeyed: below.as_ref().is_some_and(|below| below.unkeyed),
         };
         let mut prepared_base = false;
         for (n, (step, planned)) in self.stage.steps.iter().zip(&planned.steps).enumerate() {
-            if let (Verdict::Hit { .. }, Some(entry)) = (&planned.verdict, &planned.found) {
+            if let (Verdict::Hit { by }, Some(entry)) = (&planned.verdict, &planned.found) {
+                if *by == FoundBy::Content && !standing.unkeyed {
+                    self.keep_as_defined(step, planned, entry, &standing)?;
+                }
                 self.hit(n, planned, planned.verdict.clone(), entry, &mut standing);
                 drop(Turn { shared: self.shared, step: (self.index, n) });
                 prepared_base = true;
@@ -129,6 +135,7 @@ impl<'a> StageWorker<'a> {
             image: Some(entry.image.clone()),
         });
         standing.image = Some(entry.image.clone());
+        standing.edition = entry.edition.clone();
         let content = entry.by_content.clone().unwrap_or_else(|| planned.key.clone());
         standing.content = Some(Parent::Step(content));
     }
@@ -160,11 +167,11 @@ impl<'a> StageWorker<'a> {
             .filter(|_| step.always.is_none());
         if matches!(planned.verdict, Verdict::Open { .. }) && !standing.ran {
             let found = content_key.as_ref().and_then(|key| execution.store.entry(key));
-            if let Some(entry) = found.filter(|entry| self.is_there(&entry.image)) {
+            let current = |entry: &Entry| entry.stands_on(&standing.edition) && self.is_there(&entry.image);
+            if let Some(entry) = found.filter(current) {
                 standing.unkeyed |= self.takes_unkeyed(step)?;
                 if !standing.unkeyed {
-                    // Next time it is found by definition.
-                    self.keep(&planned.key, &Entry { inputs: planned.inputs.clone(), ..entry.clone() })?;
+                    self.keep_as_defined(step, planned, &entry, standing)?;
                 }
                 self.hit(n, planned, Verdict::Hit { by: FoundBy::Content }, &entry, standing);
                 drop(Turn { shared: self.shared, step: id });
@@ -214,6 +221,9 @@ impl<'a> StageWorker<'a> {
             )));
         }
         standing.unkeyed |= moved || self.takes_unkeyed(step)?;
+        let made_of = self.editions(step, standing)?;
+        let again = planned.known || content_key.as_ref().is_some_and(|key| self.was_known(key));
+        let again = again.then_some(execution.build_id.as_str());
         let entry = Entry {
             inputs: planned.inputs.clone(),
             by_content: content_key.clone().filter(|_| !moved),
@@ -221,6 +231,8 @@ impl<'a> StageWorker<'a> {
             created: Timestamp::now().to_string(),
             duration_ms,
             build: execution.build_id.clone(),
+            edition: Edition::new(again, &made_of),
+            made_of,
         };
         let content = if moved {
             let mut inputs = planned.inputs.clone();
@@ -237,8 +249,39 @@ impl<'a> StageWorker<'a> {
         self.shared.send(Event::Ran { step: id, image: image.clone(), duration_ms });
         standing.image = Some(image);
         standing.content = Some(Parent::Step(content));
+        standing.edition = entry.edition;
         standing.ran = true;
         Ok(())
+    }
+
+    /// Whether there was a result of this key before the build; one that ran beside it does not count.
+    fn was_known(&self, key: &StepKey) -> bool {
+        let execution = self.shared.execution;
+        let created = execution.store.entry(key).and_then(|entry| entry.created.parse::<Timestamp>().ok());
+        created.is_some_and(|created| created < execution.started)
+    }
+
+    /// Keeps what was found by content under the key by definition, so that it is found by that next time.
+    fn keep_as_defined(
+        &self,
+        step: &PreparedStep,
+        planned: &StepPlan,
+        found: &Entry,
+        standing: &Standing,
+    ) -> Result<(), Ended> {
+        let (inputs, made_of) = (planned.inputs.clone(), self.editions(step, standing)?);
+        self.keep(&planned.key, &Entry { inputs, made_of, ..found.clone() })
+    }
+
+    /// The editions that a step is made of.
+    fn editions(&self, step: &PreparedStep, standing: &Standing) -> Result<Vec<Edition>, Ended> {
+        let mut of_stages = BTreeMap::new();
+        for foreign in &step.foreign {
+            if let Origin::Stage(index) = foreign.origin {
+                of_stages.insert(index, self.shared.outcome(index)?.edition.clone());
+            }
+        }
+        Ok(editions(step, standing.edition.clone(), &|index| of_stages[&index].clone()))
     }
 
     /// Whether a step copies from a stage of which no key by definition says what is in it.

@@ -36,9 +36,10 @@ pub const FLAGS: &[FlagSpec] = rows! {
         "fail when a cache repository cannot be read or written", "decides what an unreachable cache does";
     Ours "engine" Value .choice("ENGINE", ENGINE).of(Engines::Ours)
         "build with buildah, podman or a program at a path (default: auto)",
-        "the engine's name and version have a field of their own in the key";
+        "the same instructions give the same result; a change of the engine must not rebuild the world";
     Ours "ignore-file-mode" Bool .of(Engines::Ours)
-        "take modes of context files for git's: executable or not", "enters the keys of the files themselves";
+        "take modes of context files for git's: executable or not",
+        "a file may have another mode than its key says: in the key of steps that read the context";
     Ours "keep-stages" Value .text("N|all").of(Engines::Ours)
         "keep the stage images of the last N builds (default: 3)", "decides what is removed afterwards";
     Ours "keep-storage" Value .text("SIZE").of(Engines::Ours)

@@ -47,6 +47,12 @@ impl Preparer<'_> {
             let origin = self.origin(stage, item, &name)?;
             let (from, content) = self.foreign_content(item, &origin, &name)?;
             note(&from, &sources, &content);
+            let request = CopyRequest {
+                sources: sources.clone(),
+                kind: CopyKind::Copy,
+                exclude: Vec::new(),
+                parents: false,
+            };
             self.add_foreign(
                 step,
                 position,
@@ -54,6 +60,7 @@ impl Preparer<'_> {
                 origin,
                 from,
                 sources,
+                ContextPart::Copied(request),
                 content,
                 flag_written(instruction, "from"),
             );
@@ -160,6 +167,19 @@ impl Preparer<'_> {
             if kind == "cache" && field(&["sharing"]).as_deref() != Some("shared") {
                 step.exclusive.insert(format!("cache {}", field(&["id"]).unwrap_or_else(|| target.clone())));
             }
+            let id = field(&["id"]);
+            let given = match kind.as_str() {
+                "secret" => {
+                    let id = id.unwrap_or_else(|| target.rsplit('/').next().unwrap_or_default().to_owned());
+                    self.common.secrets.get(&id)
+                }
+                "ssh" => self.common.ssh.get(id.as_deref().unwrap_or("default")),
+                _ => None,
+            };
+            // Without what is asked for a command goes on, unless it is required, and does something else.
+            if let Some(id) = given {
+                step.inputs.flags.entry(kind.clone()).or_default().push(id.clone());
+            }
             if !matches!(kind.as_str(), "bind" | "cache") {
                 continue;
             }
@@ -178,6 +198,7 @@ impl Preparer<'_> {
                         origin,
                         shown.clone(),
                         paths.clone(),
+                        ContextPart::Mounted(paths[0].clone()),
                         content.clone(),
                         written,
                     );
@@ -302,6 +323,7 @@ impl Preparer<'_> {
         origin: Origin,
         from: String,
         paths: Vec<String>,
+        part: ContextPart,
         mut content: Content,
         written: Option<String>,
     ) {
@@ -317,19 +339,9 @@ impl Preparer<'_> {
         }
         if let Origin::Named(named) = &origin {
             if let Some(reader) = self.common.named_contexts.get(named) {
-                let request = CopyRequest {
-                    sources: paths.clone(),
-                    kind: CopyKind::Copy,
-                    exclude: Vec::new(),
-                    parents: false,
-                };
-                content = match reader
-                    .copied(&request)
-                    .map_err(anyhow::Error::from)
-                    .and_then(|t| (self.keep_tree)(&t))
-                {
+                let tree = reader.part(&part).map_err(anyhow::Error::from);
+                content = match tree.and_then(|tree| (self.keep_tree)(&tree)) {
                     Ok(digest) => {
-                        let part = ContextPart::Copied(request);
                         let named = Some(named.clone());
                         step.reads.push(FolderRead { named, part, digest: Some(digest.clone()) });
                         Content::Files(digest)

@@ -104,6 +104,9 @@ impl Preparer<'_> {
                 _ => {}
             }
         }
+        if step.reads.is_empty() {
+            step.inputs.flags.remove("ignore-file-mode");
+        }
         if runs {
             for name in ["volume", "device"] {
                 for value in self.common.key_flags.get(name).into_iter().flatten() {

@@ -26,6 +26,50 @@ pub struct Entry {
     pub duration_ms: u64,
     /// The build that made it.
     pub build: String,
+    /// Which of the results of this key it is.
+    #[serde(default)]
+    pub edition: Edition,
+    /// The editions of what it is made of: of the step that it stands on, then of the stages that it takes bytes from.
+    #[serde(default)]
+    pub made_of: Vec<Edition>,
+}
+
+impl Entry {
+    /// Whether it stands on this edition of the step before it.
+    pub fn stands_on(&self, below: &Edition) -> bool {
+        self.made_of.first().unwrap_or(&Edition::FIRST) == below
+    }
+
+    /// Whether it is made of just these editions.
+    pub fn is_made_of(&self, editions: &[Edition]) -> bool {
+        let own = self.made_of.iter().chain(std::iter::repeat(&Edition::FIRST));
+        own.zip(editions).all(|(own, now)| own == now)
+    }
+}
+
+/// Tells results of one key apart: a step that is run again although its result is known (`--no-cache`, `--cache-ttl`, an
+/// image that is gone) may leave something else, and what was made of the earlier result is then out of date.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Edition(Option<String>);
+
+impl Edition {
+    /// That of a result that was run once and is made of such ones. Builds that run side by side share it.
+    pub const FIRST: Edition = Edition(None);
+
+    /// That of a result made of these; `again` is the build that ran it though there was one.
+    pub fn new(again: Option<&str>, made_of: &[Edition]) -> Self {
+        if again.is_none() && made_of.iter().all(|edition| *edition == Self::FIRST) {
+            return Self::FIRST;
+        }
+        let mut hasher = blake3::Hasher::new();
+        for part in [again].into_iter().chain(made_of.iter().map(|edition| edition.0.as_deref())) {
+            let part = part.unwrap_or_default();
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Self(Some(hasher.finalize().to_hex()[..16].to_owned()))
+    }
 }
 
 /// How much the cache held when that was last measured.

@@ -32,7 +32,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use entries::{Entry, Nearest, StageNearest, Usage};
+pub use entries::{Edition, Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
 pub use records::RecordFile;
 

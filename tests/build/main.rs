@@ -7,6 +7,7 @@ mod again;
 mod bad_input;
 mod failure;
 mod images;
+mod keys;
 mod remote;
 mod upkeep;
 

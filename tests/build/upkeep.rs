@@ -170,3 +170,152 @@ fn the_engines_own_images_are_left_alone() {
     }
     assert_eq!(scenario.image("localhost/native:1").id, native.id);
 }
+
+/// Two stages, of which the second waits for a file of the host before it copies from the first.
+const SLOW_SECOND: &str = "\
+FROM docker.io/library/busybox AS a
+RUN echo 1 >/1
+FROM docker.io/library/busybox AS b
+RUN echo ready >&2; until test -e /sync/go; do sleep 0.1; done; echo 2 >/2
+COPY --from=a /1 /1
+";
+
+/// The scenario, and the flag with which the second stage sees the file.
+fn slow_second(kind: Kind) -> (Scenario, String) {
+    let scenario = Scenario::on(kind, SLOW_SECOND);
+    let folder = scenario.folder().join("sync");
+    std::fs::create_dir(&folder).unwrap();
+    let flag = format!("--volume={}:/sync:ro", folder.display());
+    (scenario, flag)
+}
+
+/// Removes all that a stage has left, as somebody does who does not know of builds, and lets the other stage go on.
+fn remove_stage(scenario: &Scenario, stage: &str) {
+    let prefix = format!("localhost/stagecache/{stage}:");
+    for _ in 0..600 {
+        let of_stage = |name: &&String| name.starts_with(&prefix) && !name.contains(":building-");
+        let listed = scenario.listed();
+        let name = listed.iter().flat_map(|image| &image.names).find(of_stage);
+        if let Some(name) = name {
+            scenario.engine(&["rmi", "--force", name]);
+            // Its tip and its steps, which have no name now.
+            scenario.engine_output(Kind::Buildah, &["rmi", "--prune"]);
+            std::fs::write(scenario.folder().join("sync/go"), "").unwrap();
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("stage {stage} leaves no image");
+}
+
+#[test]
+fn a_stage_that_vanishes_while_the_build_runs_is_built_again() {
+    for kind in BOTH {
+        let (scenario, volume) = slow_second(kind);
+        let running = scenario.start_until(&["--jobs=2", &volume], "] ready");
+        remove_stage(&scenario, "a");
+        let built = running.ended().expect("a m, b mm");
+        assert!(
+            built.stderr.contains("went from the storage: what is missing is built again"),
+            "{}",
+            built.stderr
+        );
+        let files = scenario.files(&scenario.image(&built.image()));
+        assert_eq!((&*files["1"], &*files["2"]), ("file 644 0:0 1\n", "file 644 0:0 2\n"), "{kind:?}");
+        assert_eq!(built.stderr.matches("] ready").count(), 1, "{kind:?}: what was there ran again");
+        assert_eq!(built.record["status"], "succeeded");
+        scenario.assert_clean();
+        let again = scenario.build(&[&volume]).expect("a h, b hh");
+        assert_eq!((again.builds(), again.image()), (0, built.image()), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_cached_stage_that_vanishes_while_the_build_runs_is_built_again() {
+    for flags in [&["--jobs=2"][..], &["--jobs=2", "--no-cache-filter=b"]] {
+        let (scenario, volume) = slow_second(Kind::Buildah);
+        scenario.build(&["--target=a", &volume]).expect("a m");
+        let flags: Vec<&str> = flags.iter().copied().chain([&*volume]).collect();
+        let running = scenario.start_until(&flags, "] ready");
+        remove_stage(&scenario, "a");
+        let built = running.ended().expect("a m, b mm");
+        let files = scenario.files(&scenario.image(&built.image()));
+        assert_eq!((&*files["1"], &*files["2"]), ("file 644 0:0 1\n", "file 644 0:0 2\n"));
+        assert_eq!(built.stderr.matches("] ready").count(), 1, "what was there ran again");
+        scenario.assert_clean();
+    }
+}
+
+#[test]
+fn a_stage_that_two_builds_share_stays_until_neither_keeps_it() {
+    let scenario = three_stages(Kind::Buildah);
+    let build = |id: &str| {
+        let id = format!("--cache-id={id}");
+        scenario.build(&["--keep-stages=1", &id]).ok()
+    };
+    let shared = build("one").stage("build")["image"].as_str().unwrap().to_owned();
+    assert_eq!(build("two").stage("build")["image"].as_str(), Some(&*shared));
+    scenario.write("src", "2\n");
+    build("one");
+    assert!(scenario.has(&shared), "the second build keeps it");
+    scenario.write("src", "s\n");
+    assert_eq!(build("two").builds(), 0);
+    scenario.write("src", "3\n");
+    build("two");
+    assert!(!scenario.has(&shared), "nobody keeps it");
+}
+
+/// Makes the only build that there is one of long ago.
+fn date_back(scenario: &Scenario) {
+    let storage = std::fs::read_dir(scenario.state().join("storages")).unwrap().next().unwrap().unwrap();
+    let file = std::fs::read_dir(storage.path().join("builds")).unwrap().next().unwrap().unwrap().path();
+    let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    record["started"] = "2024-01-01T00:00:00Z".into();
+    std::fs::write(&file, record.to_string()).unwrap();
+}
+
+#[test]
+fn pruning_by_age_takes_what_no_build_has_used_since() {
+    let scenario = three_stages(Kind::Buildah);
+    let prune = |flags: &[&str]| {
+        let mut command = scenario.program(&[]);
+        command.args(scenario.globals()).arg("prune").args(flags).env("STAGECACHE_HOME", scenario.state());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let old = scenario.build(&["--tag=app:1"]).ok();
+    let old = old.stage("build")["image"].as_str().unwrap().to_owned();
+    date_back(&scenario);
+    scenario.write("src", "2\n");
+    let new = scenario.build(&["--tag=app:1"]).ok();
+    let new = new.stage("build")["image"].as_str().unwrap().to_owned();
+    assert_eq!(prune(&["--older-than=5000w"]), "nothing to remove\n");
+    let age = "--older-than=1d";
+    let told = prune(&["--dry-run", age]);
+    assert!(told.contains("would remove") && told.contains("localhost/stagecache/build:"), "{told}");
+    assert!(scenario.has(&old) && scenario.has(&new));
+    prune(&[age]);
+    assert_eq!((scenario.has(&old), scenario.has(&new)), (false, true));
+    assert_eq!(scenario.build(&["--tag=app:1"]).expect("base hh, build hh, 2 h").builds(), 0);
+}
+
+#[test]
+fn the_cache_is_held_below_its_bound_by_taking_the_oldest() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox AS a\nCOPY big /big\nFROM a\nRUN true\n");
+    let mut images = Vec::new();
+    for n in ["1", "2", "3"] {
+        scenario.shell(&format!("yes {n} | head -c 3000000 >big"));
+        let built = scenario.build(&["--keep-storage=7MB", "--keep-stages=all"]).ok();
+        images.push(built.stage("a")["image"].as_str().unwrap().to_owned());
+    }
+    let kept: Vec<bool> = images.iter().map(|id| scenario.has(id)).collect();
+    assert_eq!(kept, [false, true, true], "three megabytes each, and seven are allowed");
+    let built = scenario.build(&["--keep-storage=1", "--keep-stages=all"]).ok();
+    assert_eq!(built.builds(), 0);
+    assert!(scenario.has(&images[1]), "a build that makes nothing takes nothing");
+    scenario.shell("echo 4 >big");
+    scenario.build(&["--keep-storage=1"]).ok();
+    assert_eq!((scenario.has(&images[1]), scenario.has(&images[2])), (false, false));
+    assert_eq!(scenario.build(&[]).ok().builds(), 0, "what the last build made stays");
+}

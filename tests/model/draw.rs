@@ -1,6 +1,6 @@
 //! Draws worlds, and changes of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::language::{Command, File, Files, Instruction, Mount};
 use crate::random::Random;
@@ -37,26 +37,33 @@ fn attempt(random: &mut Random, small: bool) -> World {
         context,
         moving: "1\n".into(),
         build_args: BTreeMap::new(),
+        ignored: BTreeSet::new(),
+        die: "1\n".into(),
         layers: random.percent(75),
         comments: 0,
     };
     let (stages, instructions) = if small { (3, 4) } else { (5, 6) };
     for n in 0..1 + random.below(stages) {
-        let base = match random.below(10) {
-            0 => Base::Scratch,
-            1 | 2 => Base::Image(MOVING),
-            3..=5 if n > 0 => Base::Stage(random.below(n)),
-            _ => Base::Image(BUSYBOX),
-        };
-        world.stages.push(Stage { name: format!("s{n}"), base, body: Vec::new() });
-        let least = usize::from(world.stages[n].base == Base::Scratch);
-        for k in 0..least + random.below(instructions) {
-            let instruction = instruction(random, &world, n, k < least);
-            world.stages[n].body.push(instruction);
-        }
+        push_stage(random, &mut world, format!("s{n}"), instructions);
     }
     world.target = world.stages.len() - 1;
     world
+}
+
+fn push_stage(random: &mut Random, world: &mut World, name: String, instructions: usize) {
+    let n = world.stages.len();
+    let base = match random.below(10) {
+        0 => Base::Scratch,
+        1 | 2 => Base::Image(MOVING),
+        3..=5 if n > 0 => Base::Stage(random.below(n)),
+        _ => Base::Image(BUSYBOX),
+    };
+    world.stages.push(Stage { name, base, body: Vec::new() });
+    let least = usize::from(world.stages[n].base == Base::Scratch);
+    for k in 0..least + random.below(instructions) {
+        let instruction = instruction(random, world, n, k < least);
+        world.stages[n].body.push(instruction);
+    }
 }
 
 fn file(random: &mut Random) -> File {
@@ -79,6 +86,10 @@ fn instruction(random: &mut Random, world: &World, stage: usize, copy: bool) -> 
         return metadata(random);
     }
     if !copy && world.has_shell(stage) && random.percent(55) {
+        if random.percent(20) {
+            let command = Command::Roll { to: format!("/o{}", 4 + random.below(3)) };
+            return Instruction::Run { mount: None, command };
+        }
         return Instruction::Run { mount: mount(random, world, stage), command: command(random) };
     }
     let chmod = random.percent(15).then_some(*random.pick(&[0o600, 0o755]));
@@ -150,15 +161,17 @@ fn mount(random: &mut Random, world: &World, stage: usize) -> Option<Mount> {
 }
 
 fn command(random: &mut Random) -> Command {
-    let read = |random: &mut Random| match random.below(6) {
+    let written = 4 + random.below(3);
+    let read = |random: &mut Random| match random.below(7) {
         0 => "/d0/x0".to_owned(),
         1 => "/m/x0".to_owned(),
         2 => "/b".to_owned(),
         3 => "/e/f0".to_owned(),
+        // A shell empties the file that it writes to before the command reads.
+        4 => format!("/o{}", 4 + (written - 4 + 1 + random.below(2)) % 3),
         _ => format!("/o{}", random.below(4)),
     };
-    // What a command writes, no command reads.
-    let to = format!("/o{}", 4 + random.below(3));
+    let to = format!("/o{written}");
     match random.below(8) {
         0 | 1 => Command::Join { files: vec![read(random), read(random)], to },
         2 | 3 => Command::First { file: read(random), to },
@@ -184,24 +197,47 @@ pub enum Event {
     ImageRemoved,
     /// The next build is broken off by an engine call that fails.
     Fails,
+    /// What has no name and nothing on top of it goes, as `image prune` does it.
+    Pruned,
+    /// While the next build runs, an image goes that a step stands on.
+    Loses,
+    /// The next build is told not to use the cache.
+    NoCache,
+    /// It is told so of one stage.
+    NoCacheOf(usize),
 }
 
 /// Changes a world a little; the result can be built.
 pub fn edit(random: &mut Random, world: &World) -> (World, Event) {
-    let event = match random.below(40) {
+    let event = match random.below(50) {
         0 => Event::Emptied,
         1 | 2 => Event::ImageRemoved,
         3..6 => Event::Touched,
         6..10 => Event::Fails,
+        10..13 => Event::Pruned,
+        13 => Event::Loses,
+        14 | 15 => Event::NoCache,
+        16..20 => Event::NoCacheOf(random.below(world.stages.len())),
         _ => Event::Nothing,
     };
-    if matches!(event, Event::Touched | Event::Emptied) && random.percent(50) {
+    if !matches!(event, Event::Nothing | Event::Fails) && random.percent(50) {
+        let mut rolled = world.clone();
+        rolled.die = format!("{}\n", random.below(6));
+        if random.percent(40) {
+            rolled.target = random.below(rolled.stages.len());
+        }
+        if rolled.clean().is_ok_and(|clean| !clean[&rolled.target].steps.is_empty()) {
+            return (rolled, event);
+        }
         return (world.clone(), event);
     }
     loop {
         let mut edited = world.clone();
         for _ in 0..1 + random.below(2) {
             change(random, &mut edited);
+        }
+        if !(in_order(&edited) && one_name_each(&edited)) {
+            continue;
         }
         let buildable = edited.clean().is_ok_and(|clean| !clean[&edited.target].steps.is_empty());
         let shell = (0..edited.stages.len()).all(|stage| {
@@ -215,6 +251,31 @@ pub fn edit(random: &mut Random, world: &World) -> (World, Event) {
     }
 }
 
+/// Whether all that stages stand on and copy from is above them.
+fn in_order(world: &World) -> bool {
+    world.stages.iter().enumerate().all(|(n, stage)| {
+        let above = |name: &str| {
+            let number = name.parse::<usize>().is_ok_and(|number| number < n);
+            number || name == MOVING || world.stages[..n].iter().any(|stage| stage.name == name)
+        };
+        let based = match stage.base {
+            Base::Stage(below) => below < n,
+            _ => true,
+        };
+        based
+            && stage.body.iter().all(|instruction| match instruction {
+                Instruction::Copy { from: Some(from), .. } => above(from),
+                Instruction::Run { mount: Some(Mount { from: Some(from), .. }), .. } => above(from),
+                _ => true,
+            })
+    })
+}
+
+fn one_name_each(world: &World) -> bool {
+    let names: BTreeSet<&str> = world.stages.iter().map(|stage| stage.name.as_str()).collect();
+    names.len() == world.stages.len()
+}
+
 fn any_copy(stage: &Stage) -> bool {
     stage.body.iter().any(Instruction::has_layer)
 }
@@ -222,7 +283,7 @@ fn any_copy(stage: &Stage) -> bool {
 fn change(random: &mut Random, world: &mut World) {
     let stage = random.below(world.stages.len());
     let length = world.stages[stage].body.len();
-    match random.below(17) {
+    match random.below(23) {
         0..5 => {
             let names: Vec<String> = world.context.keys().cloned().collect();
             let name = random.pick(&names);
@@ -273,7 +334,77 @@ fn change(random: &mut Random, world: &mut World) {
         13 => rename(random, world, stage),
         14 => world.target = stage,
         15 => world.moving = format!("{}\n", random.below(3)),
+        16 => world.layers = !world.layers,
+        17 => {
+            let names: Vec<String> = world.context.keys().cloned().collect();
+            let name = random.pick(&names).clone();
+            if !world.ignored.remove(&name) {
+                world.ignored.insert(name);
+            }
+        }
+        18 => {
+            let name = format!("t{}", random.below(100));
+            push_stage(random, world, name, 4);
+            if random.percent(50) {
+                world.target = world.stages.len() - 1;
+            }
+        }
+        19 => {
+            let at = random.below(world.stages.len());
+            move_to_front(world, at);
+        }
+        20 => remove_stage(world, stage),
+        21 => world.die = format!("{}\n", random.below(6)),
         _ => world.comments = random.below(4),
+    }
+}
+
+/// The places of all stages change: `new` tells the new one of each.
+fn rearrange(world: &mut World, new: &dyn Fn(usize) -> usize) {
+    for at in 0..world.stages.len() {
+        if let Base::Stage(below) = &mut world.stages[at].base {
+            *below = new(*below);
+        }
+        for instruction in &mut world.stages[at].body {
+            let from = match instruction {
+                Instruction::Copy { from: Some(from), .. } => from,
+                Instruction::Run { mount: Some(Mount { from: Some(from), .. }), .. } => from,
+                _ => continue,
+            };
+            if let Ok(number) = from.parse() {
+                *from = new(number).to_string();
+            }
+        }
+    }
+    world.target = new(world.target);
+}
+
+/// Stages on which it stands make the result one that cannot be built; that is drawn again.
+fn move_to_front(world: &mut World, at: usize) {
+    rearrange(world, &|old| match old {
+        old if old == at => 0,
+        old if old < at => old + 1,
+        old => old,
+    });
+    let stage = world.stages.remove(at);
+    world.stages.insert(0, stage);
+}
+
+fn remove_stage(world: &mut World, at: usize) {
+    let name = world.stages[at].name.clone();
+    let used = world.target == at
+        || world.stages.iter().any(|stage| {
+            let sources = stage.body.iter().filter_map(|instruction| match instruction {
+                Instruction::Copy { from, .. } => from.as_deref(),
+                Instruction::Run { mount: Some(mount), .. } => mount.from.as_deref(),
+                _ => None,
+            });
+            stage.base == Base::Stage(at)
+                || sources.into_iter().any(|from| from == name || from == at.to_string())
+        });
+    if !used {
+        world.stages.remove(at);
+        rearrange(world, &|old| old - usize::from(old > at));
     }
 }
 

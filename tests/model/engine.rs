@@ -18,7 +18,7 @@ use podman_stagecache::image::{ComposedImage, ImageFormat, ImageId, StoredImage,
 use podman_stagecache::process::OutputLine;
 use serde_json::{Value, json};
 
-use crate::language::{File, Files, Instruction, State, picked};
+use crate::language::{File, Files, Instruction, Place, State, picked};
 use crate::world::digest;
 
 #[derive(Default)]
@@ -32,6 +32,10 @@ struct Storage {
     calls: usize,
     /// How many more calls succeed.
     fails_after: Option<usize>,
+    /// So many calls later the image goes that the next one stands on.
+    loses_after: Option<usize>,
+    /// What a roll gives.
+    die: String,
 }
 
 /// A handle: clones share one storage.
@@ -42,7 +46,7 @@ pub struct ModelEngine {
 }
 
 fn failed(verb: &'static str, why: impl Into<String>) -> EngineError {
-    EngineError::Failed { program: "model".into(), verb, code: 1, stderr: why.into() }
+    EngineError::Failed { program: "model".into(), verb, code: 125, stderr: why.into() }
 }
 
 impl ModelEngine {
@@ -98,6 +102,29 @@ impl ModelEngine {
 
     pub fn fail_after(&self, calls: Option<usize>) {
         self.storage().fails_after = calls;
+    }
+
+    pub fn lose_after(&self, calls: Option<usize>) {
+        self.storage().loses_after = calls;
+    }
+
+    pub fn set_die(&self, die: &str) {
+        self.storage().die = die.to_owned();
+    }
+
+    /// Removes what has no name and nothing on top of it.
+    pub fn prune(&self) {
+        let mut storage = self.storage();
+        loop {
+            let dangling = storage.images.values().find(|image| {
+                !storage.has_name(&image.id)
+                    && !storage.bases.contains(&image.id)
+                    && !storage.images.values().any(|other| storage.stands_on(other, image))
+            });
+            let Some(id) = dangling.map(|image| image.id.clone()) else { break };
+            storage.images.remove(&id);
+        }
+        storage.forget_layers();
     }
 
     /// Ids of all images that no name of the user's holds.
@@ -266,7 +293,8 @@ impl Engine for ModelEngine {
         {
             let mut storage = self.storage();
             if storage.fails_after == Some(0) {
-                return Err(failed("build", "this call was to fail"));
+                let stderr = "this call was to fail".to_owned();
+                return Err(EngineError::Failed { program: "model".into(), verb: "build", code: 1, stderr });
             }
             storage.fails_after = storage.fails_after.map(|left| left - 1);
             storage.calls += 1;
@@ -275,6 +303,8 @@ impl Engine for ModelEngine {
         let text = fs::read_to_string(&call.containerfile).unwrap();
         let build_args: BTreeMap<String, String> = call.build_args.iter().cloned().collect();
         let context = files_below(&call.context);
+        let ignored = call.ignore_file.as_ref().map(|path| fs::read_to_string(path).unwrap());
+        let ignored: BTreeSet<&str> = ignored.iter().flat_map(|text| text.lines()).collect();
         let mut storage = self.storage();
         let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         let from = lines.next().and_then(|line| line.strip_prefix("FROM ")).expect("a FROM comes first");
@@ -285,6 +315,14 @@ impl Engine for ModelEngine {
                 (scratch(ImageFormat::Oci, (&platform.os, &platform.arch, variant), ""), Files::new())
             }
             id => {
+                let bottom = ImageId::parse(id).is_none_or(|id| storage.bases.contains(&id));
+                match storage.loses_after {
+                    Some(0) if !bottom => {
+                        storage.loses_after = None;
+                        storage.remove(id)?;
+                    }
+                    left => storage.loses_after = left.map(|left| left.saturating_sub(1)),
+                }
                 let id = storage.resolve(id).ok_or_else(|| failed("build", format!("no image {id}")))?;
                 let image = storage.images[&id].clone();
                 let files = storage.layers[&image.diff_ids()].clone();
@@ -292,8 +330,15 @@ impl Engine for ModelEngine {
             }
         };
         let mut state = state_of(&below, &files);
-        let files_of = |from: Option<&str>| -> Result<Files, String> {
-            let Some(name) = from else { return Ok(context.clone()) };
+        let files_of = |place: Place<'_>| -> Result<Files, String> {
+            let name = match place {
+                Place::Copied => {
+                    let left = context.iter().filter(|(name, _)| !ignored.contains(name.as_str()));
+                    return Ok(left.map(|(name, file)| (name.clone(), file.clone())).collect());
+                }
+                Place::Mounted => return Ok(context.clone()),
+                Place::Stage(name) => name,
+            };
             let given = call.build_contexts.iter().find(|(context, _)| context == name);
             let id = given.and_then(|(_, value)| value.strip_prefix("container-image://"));
             let id = id.and_then(|id| storage.resolve(id)).ok_or_else(|| format!("no context {name}"))?;
@@ -313,7 +358,7 @@ impl Engine for ModelEngine {
                 instruction = Instruction::Arg { name: name.clone(), default: value };
             }
             let sources = state.sources(&instruction, &files_of).map_err(|why| failed("build", why))?;
-            state.apply(&instruction, &sources, &build_args);
+            state.apply(&instruction, &sources, &build_args, &storage.die.clone());
             last = instruction.to_string();
         }
         let created = Timestamp::now().to_string();

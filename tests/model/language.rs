@@ -69,7 +69,14 @@ pub enum Command {
     Remove {
         file: String,
     },
+    /// What comes out differs from run to run, and no key knows.
+    Roll {
+        to: String,
+    },
 }
+
+/// What mounts the die.
+const DIE: &str = "--mount=type=secret,id=die ";
 
 impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,6 +105,9 @@ impl fmt::Display for Instruction {
                     }
                     write!(f, ",source={},target=/m ", mount.source)?;
                 }
+                if let Command::Roll { .. } = command {
+                    f.write_str(DIE)?;
+                }
                 write!(f, "{command}")
             }
         }
@@ -113,6 +123,7 @@ impl fmt::Display for Command {
             Self::Mode { file, to } => write!(f, "stat -c %a {file} >{to} 2>/dev/null; true"),
             Self::Folder { to } => write!(f, "pwd >{to}"),
             Self::Remove { file } => write!(f, "rm -f {file}"),
+            Self::Roll { to } => write!(f, "cp /run/secrets/die {to}; chmod 644 {to}"),
         }
     }
 }
@@ -166,7 +177,7 @@ impl Instruction {
                         };
                         (Some(Mount { from: field("from="), source: field("source=").unwrap() }), command)
                     }
-                    None => (None, rest),
+                    None => (None, rest.strip_prefix(DIE).unwrap_or(rest)),
                 };
                 Self::Run { mount, command: Command::parse(command) }
             }
@@ -183,6 +194,9 @@ impl Instruction {
 
 impl Command {
     fn parse(text: &str) -> Self {
+        if let Some((_, to)) = text.split_once("; chmod 644 ") {
+            return Self::Roll { to: to.to_owned() };
+        }
         let plain = text.trim_end_matches("; true").trim_end_matches(" 2>/dev/null");
         let (command, to) = plain.split_once(" >").unwrap_or((plain, ""));
         let to = to.to_owned();
@@ -208,6 +222,17 @@ pub struct State {
     pub args: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
     pub workdir: String,
+}
+
+/// Where files are taken from.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// The context as COPY sees it, without what is ignored.
+    Copied,
+    /// The context as it is.
+    Mounted,
+    /// A stage or an image.
+    Stage(&'a str),
 }
 
 /// The files of one source: relative to it, with the path that it is in the source.
@@ -253,16 +278,18 @@ impl State {
     pub fn sources(
         &self,
         instruction: &Instruction,
-        files_of: &dyn Fn(Option<&str>) -> Result<Files, String>,
+        files_of: &dyn Fn(Place<'_>) -> Result<Files, String>,
     ) -> Result<Vec<Picked>, String> {
-        let (from, paths) = match instruction {
-            Instruction::Copy { from, sources, .. } => (from.as_deref(), sources.clone()),
+        let (place, paths) = match instruction {
+            Instruction::Copy { from: None, sources, .. } => (Place::Copied, sources.clone()),
+            Instruction::Copy { from: Some(from), sources, .. } => (Place::Stage(from), sources.clone()),
             Instruction::Run { mount: Some(mount), .. } => {
-                (mount.from.as_deref(), vec![mount.source.clone()])
+                let place = mount.from.as_deref().map_or(Place::Mounted, Place::Stage);
+                (place, vec![mount.source.clone()])
             }
             _ => return Ok(Vec::new()),
         };
-        let files = files_of(from)?;
+        let files = files_of(place)?;
         let one = |path: &String| {
             let found = picked(&files, &self.expand(path));
             if found.is_empty() { Err(format!("{instruction}: no {path}")) } else { Ok(found) }
@@ -270,12 +297,13 @@ impl State {
         paths.iter().map(one).collect()
     }
 
-    /// Does what the instruction does; `build_args` are the user's.
+    /// Does what the instruction does; `build_args` are the user's, and `die` is what a roll gives.
     pub fn apply(
         &mut self,
         instruction: &Instruction,
         sources: &[Picked],
         build_args: &BTreeMap<String, String>,
+        die: &str,
     ) {
         match instruction {
             Instruction::Arg { name, default } => {
@@ -307,7 +335,7 @@ impl State {
                         .map(|(path, file)| (format!("m{}", below(path)), file.clone()))
                         .collect()
                 });
-                self.run(command, &mounted.unwrap_or_default());
+                self.run(command, &mounted.unwrap_or_default(), die);
             }
         }
     }
@@ -326,7 +354,7 @@ impl State {
         }
     }
 
-    fn run(&mut self, command: &Command, mounted: &Files) {
+    fn run(&mut self, command: &Command, mounted: &Files, die: &str) {
         let read = |path: &str| {
             let path = path.trim_start_matches('/');
             mounted.get(path).or_else(|| self.files.get(path))
@@ -347,6 +375,10 @@ impl State {
             }
             Command::Remove { file } => {
                 self.files.remove(file.trim_start_matches('/'));
+                return;
+            }
+            Command::Roll { to } => {
+                self.files.insert(to.trim_start_matches('/').to_owned(), File::new(die));
                 return;
             }
         };

@@ -12,7 +12,7 @@ mod random;
 mod support;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -37,7 +37,7 @@ use engine::ModelEngine;
 use language::{File, Files, State};
 use random::Random;
 use support::Scenario;
-use world::{BUSYBOX, MOVING, World};
+use world::{BUSYBOX, CleanStage, MOVING, Memory, Step, World};
 
 /// Puts the world's context where a build finds it; files that are as they should be are left alone.
 fn write_context(world: &World, folder: &Path, touched: bool) {
@@ -56,6 +56,12 @@ fn write_context(world: &World, folder: &Path, touched: bool) {
         }
     }
     wanted.insert("Containerfile".into());
+    let rules: Vec<&str> = world.ignored.iter().map(String::as_str).collect();
+    let ignore_file = folder.join(".containerignore");
+    match rules.as_slice() {
+        [] => drop(fs::remove_file(ignore_file)),
+        rules => fs::write(ignore_file, rules.join("\n")).unwrap(),
+    }
     for folder_name in ["d0", "d1"] {
         for entry in fs::read_dir(folder.join(folder_name)).unwrap() {
             let path = entry.unwrap().path();
@@ -86,40 +92,105 @@ fn flags(world: &World, keep_stages: &str) -> Vec<String> {
     flags
 }
 
-/// The steps that ran, as a clean build describes them; they are the ones with an image in the record.
-fn ran(record: &BuildRecord, world: &World) -> BTreeSet<String> {
-    let clean = world.clean().unwrap();
+/// The steps that ran, by stage and place; they are the ones with an image in the record.
+fn ran(record: &BuildRecord) -> BTreeSet<(usize, usize)> {
     let mut ran = BTreeSet::new();
-    for (index, stage) in &clean {
-        for (n, step) in record.stages[*index].steps.iter().enumerate() {
+    for stage in &record.stages {
+        for step in &stage.steps {
             if matches!(step.verdict, Some(Verdict::Miss { .. })) && step.image.is_some() {
-                ran.insert(stage.steps[n].clone());
+                ran.insert((stage.index, step.index));
             }
         }
     }
     ran
 }
 
-/// All that a build of the world needs.
-fn inputs(world: &World) -> BTreeSet<String> {
-    world.clean().unwrap().into_values().flat_map(|stage| stage.steps).collect()
+/// What a build is told of the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    NoCache,
+    NoCacheOf(usize),
 }
 
-fn same_files(found: &Files, world: &World) {
-    let clean = world.clean().unwrap();
-    assert_eq!(*found, clean[&world.target].state.files, "the final image has other files");
+impl Told {
+    fn of(event: Event, world: &World) -> Self {
+        match event {
+            Event::NoCache => Self::NoCache,
+            Event::NoCacheOf(stage) => Self::NoCacheOf(stage % world.stages.len()),
+            _ => Self::Nothing,
+        }
+    }
+
+    fn flags(self, world: &World) -> Vec<String> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::NoCache => vec!["--no-cache".into()],
+            Self::NoCacheOf(stage) => vec![format!("--no-cache-filter={}", world.stages[stage].name)],
+        }
+    }
+
+    fn passes_over(self, stage: usize) -> bool {
+        self == Self::NoCache || self == Self::NoCacheOf(stage)
+    }
+}
+
+/// What the builds so far have come to, and whether what runs can be told.
+#[derive(Default)]
+struct Account {
+    memory: Memory,
+    /// Steps that were there before the storage was emptied: one comes back when another one makes the same layer.
+    gone: BTreeSet<String>,
+    /// Something was removed from the storage: what runs cannot be told any more.
+    torn: bool,
+}
+
+impl Account {
+    /// Follows a build that ran these steps; tells what it should have left, and the steps that are wrong.
+    fn follow(
+        &mut self,
+        world: &World,
+        told: Told,
+        ran: &BTreeSet<(usize, usize)>,
+    ) -> (BTreeMap<usize, CleanStage>, Vec<String>) {
+        let (known, mut wrong) = (self.memory.known.clone(), Vec::new());
+        let built = world.built(&mut self.memory, &mut |step: &Step<'_>| {
+            let did = ran.contains(&(step.stage, step.step));
+            let has_to = told.passes_over(step.stage)
+                || !known.contains(step.digest) && !self.gone.contains(step.digest);
+            let may = has_to || self.gone.contains(step.digest);
+            let name = || format!("{} step {}", world.stages[step.stage].name, step.step);
+            if has_to && !did {
+                wrong.push(format!("{} did not run", name()));
+            }
+            if did && !may {
+                wrong.push(format!("{} ran in vain", name()));
+            }
+            did
+        });
+        if self.torn {
+            wrong.clear();
+        }
+        (built.unwrap(), wrong)
+    }
+
+    fn succeeded(&mut self, built: &BTreeMap<usize, CleanStage>) {
+        self.memory.known.extend(built.values().flat_map(|stage| stage.steps.iter().cloned()));
+    }
+
+    fn emptied(&mut self) {
+        let known = std::mem::take(&mut self.memory.known);
+        self.gone.extend(known);
+    }
 }
 
 struct Model {
     folder: tempfile::TempDir,
     engine: ModelEngine,
     session: Session,
-    /// Steps whose result must be there.
-    known: BTreeSet<String>,
-    /// Steps that were there before the storage was emptied: one comes back when another one makes the same layer.
-    gone: BTreeSet<String>,
-    /// Something was removed from the storage: what runs cannot be told any more.
-    torn: bool,
+    account: Account,
+    /// Images were removed that come back when they are needed.
+    thinned: bool,
     /// Something was left in the storage that no build knows of.
     loose: bool,
     keep_stages: &'static str,
@@ -137,17 +208,18 @@ impl Model {
             folder,
             engine,
             session,
-            known: BTreeSet::new(),
-            gone: BTreeSet::new(),
-            torn: keep_stages != "all",
+            account: Account { torn: keep_stages != "all", ..Account::default() },
+            thinned: false,
             loose: false,
             keep_stages,
         }
     }
 
-    fn try_build(&self, world: &World, jobs: usize) -> anyhow::Result<BuildRecord> {
-        let mut args: Vec<OsString> =
-            flags(world, self.keep_stages).into_iter().map(OsString::from).collect();
+    fn try_build(&self, world: &World, told: Told, jobs: usize) -> anyhow::Result<BuildRecord> {
+        self.engine.put_base(MOVING, &world.base(MOVING).unwrap());
+        self.engine.set_die(&world.die);
+        let flags = flags(world, self.keep_stages).into_iter().chain(told.flags(world));
+        let mut args: Vec<OsString> = flags.map(OsString::from).collect();
         args.push(format!("--iidfile={}", self.folder.path().join("iid").display()).into());
         args.push(format!("--logfile={}", self.folder.path().join("log").display()).into());
         args.push(format!("--jobs={jobs}").into());
@@ -158,64 +230,44 @@ impl Model {
     }
 
     /// Builds and checks everything.
-    fn build(&mut self, world: &World, jobs: usize) {
+    fn build(&mut self, world: &World, told: Told, jobs: usize) {
         self.engine.put_base(MOVING, &world.base(MOVING).unwrap());
         let (before, images) = (self.engine.calls(), self.engine.images());
-        let record = self.try_build(world, jobs).unwrap();
-        let ran = ran(&record, world);
+        let record = self.try_build(world, told, jobs).unwrap();
+        let ran = ran(&record);
+        let (built, wrong) = self.account.follow(world, told, &ran);
+        assert_eq!(wrong, [""; 0], "other steps ran: {record:#?}");
+        let target = &built[&world.target].state;
         let image = record.result.as_ref().unwrap().image.clone();
         let (files, image) = self.engine.look(&image);
-        same_files(&files, world);
-        let clean = world.clean().unwrap();
-        same_config(&clean[&world.target].state, &image);
+        assert_eq!(files, target.files, "the final image has other files: {record:#?}");
+        same_config(target, &image);
         let calls = self.engine.calls() - before;
-        let wanted: BTreeSet<String> = inputs(world).difference(&self.known).cloned().collect();
-        let back: BTreeSet<String> =
-            wanted.iter().filter(|step| self.gone.contains(*step) && !ran.contains(*step)).cloned().collect();
-        let wanted = wanted.difference(&back).cloned().collect();
-        if !self.torn {
-            assert_eq!(explained(world, &ran), explained(world, &wanted), "other steps ran: {record:#?}");
-        }
         assert!(calls >= ran.len(), "{} steps ran in {calls} calls", ran.len());
         assert!(calls == 0 || !ran.is_empty(), "nothing ran, and the engine was called");
         let without_layer = self.engine.images().saturating_sub(images + calls);
         // What was removed comes back as images on layers that are there.
         assert!(
-            self.torn || !self.gone.is_empty() || without_layer <= 2 * clean.len(),
+            self.account.torn || self.thinned || without_layer <= 2 * built.len(),
             "{} stages left {without_layer} images without a layer of their own",
-            clean.len()
+            built.len()
         );
         if self.keep_stages != "all" && !self.loose {
             assert_eq!(self.engine.loose(), [], "images are left that nothing stands on");
         }
-        self.known.extend(inputs(world));
+        self.account.succeeded(&built);
     }
 
     fn fail(&mut self, world: &World, after: usize) {
-        self.engine.put_base(MOVING, &world.base(MOVING).unwrap());
         self.engine.fail_after(Some(after));
-        let result = self.try_build(world, 2);
+        let result = self.try_build(world, Told::Nothing, 2);
         self.engine.fail_after(None);
         let record = match result {
             Ok(record) => record,
             Err(_) => self.session.store.records().pop().unwrap(),
         };
-        self.known.extend(ran(&record, world));
+        self.account.follow(world, Told::Nothing, &ran(&record));
     }
-}
-
-/// Steps with where they stand.
-fn explained(world: &World, steps: &BTreeSet<String>) -> Vec<String> {
-    let clean = world.clean().unwrap();
-    let mut found = Vec::new();
-    for (index, stage) in clean {
-        for (n, step) in stage.steps.iter().enumerate() {
-            if steps.contains(step) {
-                found.push(format!("{} step {n}", world.stages[index].name));
-            }
-        }
-    }
-    found
 }
 
 fn same_config(state: &State, image: &podman_stagecache::image::StoredImage) {
@@ -240,35 +292,44 @@ fn one_in_the_model(seed: u64) {
     let mut model = Model::new(&world, keep_stages);
     let context = model.folder.path().join("context");
     write_context(&world, &context, false);
-    model.build(&world, 1 + random.below(3));
-    for _ in 0..1 + random.below(6) {
+    model.build(&world, Told::Nothing, 1 + random.below(3));
+    for _ in 0..1 + random.below(8) {
         let (edited, event) = draw::edit(&mut random, &world);
         world = edited;
         write_context(&world, &context, event == Event::Touched);
         match event {
             Event::Emptied => {
                 model.engine.empty(&[BUSYBOX]);
-                let known = std::mem::take(&mut model.known);
-                model.gone.extend(known);
-                model.torn = keep_stages != "all";
+                model.account.emptied();
+                model.thinned = true;
+                model.account.torn = keep_stages != "all";
             }
             Event::ImageRemoved => {
                 let images = model.engine.removable(&[BUSYBOX, MOVING]);
                 if !images.is_empty() {
                     model.engine.remove(&[random.pick(&images).to_string()]).unwrap();
-                    (model.torn, model.loose) = (true, true);
+                    (model.account.torn, model.loose) = (true, true);
                 }
             }
             Event::Fails => {
                 model.fail(&world, random.below(4));
                 model.loose = true;
             }
-            Event::Nothing | Event::Touched => {}
+            Event::Loses => {
+                model.engine.lose_after(Some(random.below(3)));
+                (model.account.torn, model.loose) = (true, true);
+            }
+            Event::Pruned => {
+                model.engine.prune();
+                model.thinned = true;
+            }
+            Event::Nothing | Event::Touched | Event::NoCache | Event::NoCacheOf(_) => {}
         }
-        model.build(&world, 1 + random.below(3));
+        model.build(&world, Told::of(event, &world), 1 + random.below(3));
+        model.engine.lose_after(None);
         if random.percent(20) {
             let calls = model.engine.calls();
-            model.build(&world, 1);
+            model.build(&world, Told::Nothing, 1);
             assert_eq!(model.engine.calls(), calls, "nothing changed, and the engine was called");
         }
     }
@@ -348,31 +409,40 @@ fn one_on_the_engine(seed: u64) {
     let mut random = Random::new(seed);
     let kind = *random.pick(&support::BOTH);
     let mut world = draw::world(&mut random, true);
-    let scenario = Scenario::on(kind, &world.containerfile());
-    let mut known = BTreeSet::new();
+    let die = "--secret=id=die,src=die";
+    let scenario = Scenario::on(kind, &world.containerfile()).flags(&[die]);
+    let mut account = Account::default();
     let mut moving = String::new();
-    let mut touched = false;
+    let mut event = Event::Nothing;
     for build in 0..3 {
         if build > 0 {
-            let (edited, event) = draw::edit(&mut random, &world);
-            world = edited;
-            touched = event == Event::Touched;
+            (world, event) = draw::edit(&mut random, &world);
         }
-        write_context(&world, &scenario.context(), touched);
+        write_context(&world, &scenario.context(), event == Event::Touched);
+        fs::write(scenario.folder().join("die"), &world.die).unwrap();
+        if event == Event::Pruned {
+            assert!(
+                scenario
+                    .engine_output(support::Kind::Podman, &["image", "prune", "--force"])
+                    .status
+                    .success()
+            );
+        }
         if moving != world.moving {
             put_moving_base(&scenario, &world);
             moving.clone_from(&world.moving);
         }
-        let flags = flags(&world, "all");
+        let told = Told::of(event, &world);
+        let flags: Vec<String> = flags(&world, "all").into_iter().chain(told.flags(&world)).collect();
         let built = scenario.build(&flags.iter().map(String::as_str).collect::<Vec<_>>()).ok();
         let record: BuildRecord = serde_json::from_value(built.record.clone()).unwrap();
+        let ran = ran(&record);
+        let (expected, wrong) = account.follow(&world, told, &ran);
+        assert_eq!(wrong, [""; 0], "{}", built.stderr);
         let files = scenario.files(&scenario.image(&built.image()));
-        same_files(&files_of_the_model(&files), &world);
-        let wanted: BTreeSet<String> = inputs(&world).difference(&known).cloned().collect();
-        let ran = ran(&record, &world);
-        assert_eq!(explained(&world, &ran), explained(&world, &wanted), "{}", built.stderr);
+        assert_eq!(files_of_the_model(&files), expected[&world.target].state.files, "{}", built.stderr);
         assert_eq!(built.builds(), ran.len(), "a call a step, and none for what hits");
-        known.extend(inputs(&world));
+        account.succeeded(&expected);
     }
     scenario.assert_clean();
 }

@@ -1,9 +1,9 @@
 //! What is built: stages, context, bases, flags; and what a clean build of it has to give.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::language::{File, Files, Instruction, State, picked};
+use crate::language::{File, Files, Instruction, Picked, Place, State, picked};
 
 /// The base of every storage.
 pub const BUSYBOX: &str = "docker.io/library/busybox:latest";
@@ -34,9 +34,52 @@ pub struct World {
     /// What is in the file that the moving base has.
     pub moving: String,
     pub build_args: BTreeMap<String, String>,
+    /// Files of the context that COPY does not see.
+    pub ignored: BTreeSet<String>,
+    /// What a roll gives now.
+    pub die: String,
     pub layers: bool,
     /// Comments and blank lines, which mean nothing.
     pub comments: usize,
+}
+
+/// One step, while it is told whether it runs.
+pub struct Step<'a> {
+    pub stage: usize,
+    pub step: usize,
+    /// What it hangs on.
+    pub digest: &'a str,
+}
+
+/// What steps gave when they last ran.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// Steps whose result is known.
+    pub known: BTreeSet<String>,
+    /// How often each of them was run again since.
+    again: BTreeMap<String, usize>,
+    /// What their rolls gave.
+    rolls: BTreeMap<String, String>,
+}
+
+impl Memory {
+    fn decide(&mut self, step: &Step<'_>, die: &str, runs: &mut dyn FnMut(&Step<'_>) -> bool) -> String {
+        if runs(step) {
+            if !self.known.insert(step.digest.to_owned()) {
+                *self.again.entry(step.digest.to_owned()).or_default() += 1;
+            }
+            self.rolls.insert(step.digest.to_owned(), die.to_owned());
+        }
+        self.rolls.get(step.digest).cloned().unwrap_or_default()
+    }
+
+    /// What stands on a step stands on what it gave last.
+    fn edition(&self, step: &str) -> String {
+        match self.again.get(step) {
+            Some(again) => digest(&format!("{step} {again}")),
+            None => step.to_owned(),
+        }
+    }
 }
 
 /// The steps of one stage of a clean build.
@@ -117,17 +160,35 @@ impl World {
     /// # Errors
     /// When something that is copied is not there.
     pub fn clean(&self) -> Result<BTreeMap<usize, CleanStage>, String> {
-        let mut needed = vec![false; self.stages.len()];
-        self.needs(self.target, &mut needed);
-        let mut clean = BTreeMap::new();
-        for stage in (0..self.stages.len()).filter(|stage| needed[*stage]) {
-            let built = self.clean_stage(stage, &clean)?;
-            clean.insert(stage, built);
-        }
-        Ok(clean)
+        self.built(&mut Memory::default(), &mut |_| true)
     }
 
-    fn clean_stage(&self, at: usize, done: &BTreeMap<usize, CleanStage>) -> Result<CleanStage, String> {
+    /// A build of which `runs` tells the steps that run; the others give what they gave when they last ran.
+    ///
+    /// # Errors
+    /// When something that is copied is not there.
+    pub fn built(
+        &self,
+        memory: &mut Memory,
+        runs: &mut dyn FnMut(&Step<'_>) -> bool,
+    ) -> Result<BTreeMap<usize, CleanStage>, String> {
+        let mut needed = vec![false; self.stages.len()];
+        self.needs(self.target, &mut needed);
+        let mut done = BTreeMap::new();
+        for stage in (0..self.stages.len()).filter(|stage| needed[*stage]) {
+            let built = self.built_stage(stage, &done, memory, runs)?;
+            done.insert(stage, built);
+        }
+        Ok(done)
+    }
+
+    fn built_stage(
+        &self,
+        at: usize,
+        done: &BTreeMap<usize, CleanStage>,
+        memory: &mut Memory,
+        runs: &mut dyn FnMut(&Step<'_>) -> bool,
+    ) -> Result<CleanStage, String> {
         let stage = &self.stages[at];
         let (mut state, mut whole) = match &stage.base {
             Base::Scratch => (State::default(), "scratch".to_owned()),
@@ -138,34 +199,54 @@ impl World {
             }
             Base::Stage(below) => (done[below].state.below_another(), done[below].whole.clone()),
         };
-        let files_of = |from: Option<&str>| -> Result<Files, String> {
-            let Some(name) = from else { return Ok(self.context.clone()) };
-            match self.stage_named(name, at) {
-                Some(stage) => Ok(done[&stage].state.files.clone()),
-                None => self.base(name).ok_or_else(|| format!("no stage {name}")),
+        let files_of = |place: Place<'_>| -> Result<Files, String> {
+            match place {
+                Place::Copied => Ok(self.copied()),
+                Place::Mounted => Ok(self.context.clone()),
+                Place::Stage(name) => match self.stage_named(name, at) {
+                    Some(stage) => Ok(done[&stage].state.files.clone()),
+                    None => self.base(name).ok_or_else(|| format!("no stage {name}")),
+                },
             }
         };
+        // What a roll gives is told when all is known that its step hangs on, and nothing of that is what it gives.
+        let mut blank = state.clone();
         let mut steps = Vec::new();
+        let mut taken: Vec<(&Instruction, Vec<Picked>)> = Vec::new();
         let mut pending = String::new();
-        for instruction in &stage.body {
-            let sources = state.sources(instruction, &files_of)?;
-            pending.push_str(&self.hangs_on(&state, instruction));
-            let _ = writeln!(pending, "{sources:?}");
-            state.apply(instruction, &sources, &self.build_args);
-            if self.layers && instruction.has_layer() {
-                whole = digest(&format!("{whole}\n{pending}"));
-                steps.push(whole.clone());
-                pending.clear();
-            }
-        }
         let mode = if self.layers { "tail" } else { "squashed" };
-        if !self.layers && !stage.body.is_empty() {
-            whole = digest(&format!("{whole}\n{mode}\n{pending}"));
-            steps.push(whole.clone());
-        } else {
-            whole = digest(&format!("{whole}\n{mode}\n{pending}"));
+        for (n, instruction) in stage.body.iter().enumerate() {
+            let sources = blank.sources(instruction, &files_of)?;
+            pending.push_str(&self.hangs_on(&blank, instruction));
+            let _ = writeln!(pending, "{sources:?}");
+            blank.apply(instruction, &sources, &self.build_args, "");
+            taken.push((instruction, sources));
+            let last = n + 1 == stage.body.len();
+            let ends = if self.layers { instruction.has_layer() } else { last };
+            if !ends {
+                continue;
+            }
+            let head = if self.layers { whole.clone() } else { format!("{whole}\n{mode}") };
+            let step = digest(&format!("{head}\n{pending}"));
+            let die = memory.decide(&Step { stage: at, step: steps.len(), digest: &step }, &self.die, runs);
+            for (instruction, sources) in taken.drain(..) {
+                state.apply(instruction, &sources, &self.build_args, &die);
+            }
+            whole = memory.edition(&step);
+            steps.push(step);
+            pending.clear();
         }
+        for (instruction, sources) in taken {
+            state.apply(instruction, &sources, &self.build_args, "");
+        }
+        whole = digest(&format!("{whole}\n{mode}\n{pending}"));
         Ok(CleanStage { steps, whole, state })
+    }
+
+    /// What COPY can take of the context.
+    fn copied(&self) -> Files {
+        let left = self.context.iter().filter(|(name, _)| !self.ignored.contains(*name));
+        left.map(|(name, file)| (name.clone(), file.clone())).collect()
     }
 
     /// The text of an instruction and what it stands for, without the bytes.

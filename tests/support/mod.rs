@@ -422,6 +422,8 @@ impl Scenario {
     /// Starts a build and returns when one of its lines contains `text`.
     pub fn start_until(&self, flags: &[&str], text: &str) -> Running<'_> {
         let before = self.calls().len();
+        // That of an earlier build is not this one's.
+        let _ = fs::remove_file(self.folder.path().join("metadata.json"));
         let mut command = self.build_command(flags);
         command.arg(self.context()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -601,7 +603,7 @@ impl Scenario {
     }
 }
 
-/// Path to what is there: type, mode, owner, content.
+/// Path to what is there: type, mode, owner, content; and `PATH@NAME` to the value of an extended attribute of users.
 pub type Files = BTreeMap<String, String>;
 
 fn files_of(archive: File) -> Files {
@@ -615,6 +617,18 @@ fn files_of(archive: File) -> Files {
         let mode = header.mode().unwrap() & 0o7777;
         let owner = format!("{}:{}", header.uid().unwrap(), header.gid().unwrap());
         let link = entry.link_name().unwrap().map(|link| link.display().to_string()).unwrap_or_default();
+        let attributes: Vec<(String, String)> = entry
+            .pax_extensions()
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|pair| {
+                let name = pair.key().ok()?.strip_prefix("SCHILY.xattr.user.")?;
+                Some((format!("{path}@{name}"), pair.value().ok()?.to_owned()))
+            })
+            .collect();
+        files.extend(attributes);
         let what = match entry.header().entry_type() {
             tar::EntryType::Directory => format!("folder {mode:o} {owner}"),
             tar::EntryType::Symlink => format!("link {link}"),
