@@ -392,15 +392,16 @@ mod tests {
 
     #[test]
     fn a_context_that_is_not_there_is_named() {
-        let error =
-            context(Some(OsStr::new("/nonexistent/folder")), EngineKind::Buildah).unwrap_err().to_string();
+        let error = context(Some(OsStr::new("/nonexistent/folder")), &[], EngineKind::Buildah)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("/nonexistent/folder"), "{error}");
     }
 
     #[test]
     fn a_folder_without_a_containerfile_says_where_it_looked() {
         let dir = tempfile::tempdir().unwrap();
-        let (source, _) = context(Some(dir.path().as_os_str()), EngineKind::Buildah).unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str()), &[], EngineKind::Buildah).unwrap();
         let error = containerfile(&[], &source, None, &[]).unwrap_err().to_string();
         assert!(error.starts_with("no Containerfile or Dockerfile specified or found"), "{error}");
     }
@@ -423,7 +424,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "FROM x").unwrap();
         fs::write(dir.path().join("b"), "RUN y\n").unwrap();
-        let (source, _) = context(Some(dir.path().as_os_str()), EngineKind::Buildah).unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str()), &[], EngineKind::Buildah).unwrap();
         let read = containerfile(&[OsStr::new("a"), OsStr::new("b")], &source, None, &[]).unwrap();
         assert_eq!(read.bytes, b"FROM x\nRUN y\n");
     }
