@@ -264,6 +264,27 @@ impl StageLabels {
     }
 }
 
+/// Whether a step comes out the same on the image of a stage's last step as on its tip: nothing differs that the
+/// engine hands on but what every tip has of its own, history, annotations and the engine's version.
+pub fn stands_for(last: &StoredImage, tip: &StoredImage) -> bool {
+    let handed_on = |image: &StoredImage| {
+        let mut config = image.config.clone();
+        if let Some(fields) = config.as_object_mut() {
+            for own in ["created", "history"] {
+                fields.shift_remove(own);
+            }
+        }
+        for section in ["config", "container_config"] {
+            let labels = config.get_mut(section).and_then(|s| s.get_mut("Labels"));
+            if let Some(labels) = labels.and_then(Value::as_object_mut) {
+                labels.shift_remove(ENGINE_VERSION);
+            }
+        }
+        config
+    };
+    handed_on(last) == handed_on(tip)
+}
+
 /// An image with another working directory, for a step whose WORKDIRs the engine must not carry out: in one call
 /// with the RUN behind them it makes their folders, as the USER in force, where a native build in layers makes the
 /// last one alone, as root (1.28).
