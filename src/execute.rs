@@ -21,7 +21,7 @@ use std::thread;
 use anyhow::anyhow;
 use jiff::Timestamp;
 
-use self::shared::{Shared, Slot};
+use self::shared::{Free, Shared, Slot};
 use crate::bases::BaseImage;
 use crate::containerfile::{Containerfile, Rules};
 use crate::engine::{Engine, Listing};
@@ -87,8 +87,12 @@ pub struct Execution<'a> {
 /// What a finished stage leaves.
 #[derive(Debug, Clone)]
 pub struct StageOutcome {
-    /// What other stages stand on.
+    /// What other stages stand on; in the storage when one of their steps runs, or when it has a name.
     pub tip: Arc<StoredImage>,
+    /// An image with the tip's files: what other stages copy from.
+    pub files: Option<ImageId>,
+    /// Whether a step that stands on that image comes out as on the tip.
+    pub stands_for_tip: bool,
     /// The labelled image.
     pub leaf: ImageId,
     /// The name of leaf or tip.
@@ -141,7 +145,7 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
         events,
         slots: Mutex::new(execution.prepared.keys().map(|&index| (index, Slot::Pending)).collect()),
         changed: Condvar::new(),
-        free: Mutex::new(execution.jobs.max(1)),
+        free: Mutex::new(Free { slots: execution.jobs.max(1), urgent: 0 }),
         freed: Condvar::new(),
         turns: Mutex::new(turns),
         turned: Condvar::new(),

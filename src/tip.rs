@@ -264,6 +264,27 @@ impl StageLabels {
     }
 }
 
+/// Whether a step comes out the same on the image of a stage's last step as on its tip: nothing differs that the
+/// engine hands on but what every tip has of its own, history, annotations and the engine's version.
+pub fn stands_for(last: &StoredImage, tip: &StoredImage) -> bool {
+    let handed_on = |image: &StoredImage| {
+        let mut config = image.config.clone();
+        if let Some(fields) = config.as_object_mut() {
+            for own in ["created", "history"] {
+                fields.shift_remove(own);
+            }
+        }
+        for section in ["config", "container_config"] {
+            let labels = config.get_mut(section).and_then(|s| s.get_mut("Labels"));
+            if let Some(labels) = labels.and_then(Value::as_object_mut) {
+                labels.shift_remove(ENGINE_VERSION);
+            }
+        }
+        config
+    };
+    handed_on(last) == handed_on(tip)
+}
+
 /// An image with another working directory, for a step whose WORKDIRs the engine must not carry out: in one call
 /// with the RUN behind them it makes their folders, as the USER in force, where a native build in layers makes the
 /// last one alone, as root (1.28).
@@ -427,4 +448,44 @@ pub fn plain_base(base: &StoredImage) -> anyhow::Result<Option<ComposedImage>> {
     let annotations =
         base.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
     ComposedImage::new(base, &config, annotations).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::scratch;
+
+    #[test]
+    fn a_last_step_stands_for_its_tip_while_nothing_differs_that_a_step_would_see() {
+        let image = |config: Value, history: &str| {
+            let mut image = scratch(ImageFormat::Oci, ("linux", "amd64", None), "2020-01-01T00:00:00Z");
+            image.config["config"] = config;
+            image.config["history"] = json!([{"created_by": history}]);
+            image
+        };
+        let last =
+            image(json!({"Env": ["A=1"], "Labels": {"io.buildah.version": "1.28.2", "a": "b"}}), "RUN");
+        let labels = json!({"io.buildah.version": "1.28.2-stagecache.1", "a": "b"});
+        let tip = |changed: Value| {
+            let mut config = json!({"Env": ["A=1"], "Labels": labels.clone()});
+            for (key, value) in changed.as_object().into_iter().flatten() {
+                config[key] = value.clone();
+            }
+            image(config, "other")
+        };
+        assert!(stands_for(&last, &tip(json!({}))));
+        for changed in [
+            json!({"Env": ["A=2"]}),
+            json!({"User": "nobody"}),
+            json!({"WorkingDir": "/src"}),
+            json!({"OnBuild": ["RUN true"]}),
+            json!({"Cmd": ["sh"]}),
+            json!({"Labels": {"a": "c"}}),
+        ] {
+            assert!(!stands_for(&last, &tip(changed.clone())), "{changed}");
+        }
+        let mut other = tip(json!({}));
+        other.config["author"] = "me".into();
+        assert!(!stands_for(&last, &other));
+    }
 }

@@ -62,14 +62,20 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     // Nothing is pruned from under a build.
     let lock = session.store.lock_shared(upkeep::LOCK)?;
     let sources = Sources::open(request, session)?;
+    let mut finished = Ok(());
     for platform in &request.platforms {
-        let build = Build::new(session, request, &sources, platform)?;
-        results.push(build.run()?);
+        match Build::new(session, request, &sources, platform).and_then(Build::run) {
+            Ok(result) => results.push(result),
+            Err(error) => {
+                finished = Err(error);
+                break;
+            }
+        }
     }
-    finish(session, request, &results)?;
+    finished = finished.and_then(|()| finish(session, request, &results));
     drop(lock);
     keep_small(session, request, &results)?;
-    Ok(results)
+    finished.map(|()| results)
 }
 
 /// Removes what the builds have no use for any more, and holds the cache below its bound where something was built.

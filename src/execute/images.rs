@@ -1,20 +1,22 @@
 //! What a finished stage leaves in the storage: tip, leaf and their names.
 
 use std::sync::Arc;
+use std::thread;
 
 use jiff::Timestamp;
 
 use super::StageOutcome;
-use super::shared::{Ended, locked};
+use super::shared::{Ended, Slot, Urgency, locked};
 use super::stage::{StageWorker, Standing};
 use crate::bases::BaseImage;
 use crate::event::Event;
+use crate::graph::Origin;
 use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
 use crate::render::label_instruction;
 use crate::store::{Edition, Entry};
 use crate::tip::{Ground, TipFlags};
-use crate::{names, tip};
+use crate::{names, process, tip};
 
 impl StageWorker<'_> {
     /// The stage's key by content, where it is known.
@@ -27,7 +29,7 @@ impl StageWorker<'_> {
         })
     }
 
-    /// Tip, leaf and names.
+    /// The tip, which other stages wait for: they go on while the leaf is made.
     pub(super) fn finish(
         &mut self,
         ground: &Option<Arc<StoredImage>>,
@@ -35,67 +37,49 @@ impl StageWorker<'_> {
         below: Option<&StageOutcome>,
         standing: &Standing,
     ) -> Result<StageOutcome, Ended> {
-        let execution = self.shared.execution;
         if self.shared.stopped() {
             return Err(Ended::Stopped);
         }
         let content_key = self.content_key(standing.content.as_ref());
         self.label_key.clone_from(&content_key);
         let labels = self.stage_labels();
+        let mut stands_for_tip = false;
         let tip: Arc<StoredImage> = if let (true, Some(ground)) = (self.stage.body.is_empty(), ground) {
             ground.clone()
         } else if let (true, Some(id)) = (self.stage.body.is_empty(), &standing.image) {
             self.revive(id)?;
             Arc::new(self.read(id)?)
         } else if self.stage.layers {
-            self.tip(ground, root.as_ref(), standing)?
+            let last = self.last_step(standing)?;
+            let tip = self.tip(ground, root.as_ref(), last.as_ref(), standing)?;
+            stands_for_tip = last.is_some_and(|last| tip::stands_for(&last, &tip));
+            Arc::new(tip)
         } else {
-            let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
-            self.revive(id)?;
-            let image = self.read(id)?;
-            let image = self.annotated(image, ground.as_deref(), root.as_ref())?;
-            let mended = tip::with_heredocs(&image, self.stage).map_err(|e| self.failure(e))?;
-            let image = mended.map(|mended| self.commit(&mended)).transpose()?.unwrap_or(image);
-            let image = match labels.as_ref().filter(|labels| !carries(&image, labels)) {
-                Some(labels) => {
-                    let relabelled = match image.label(tip::STAGE_NAME) {
-                        Some(_) => tip::relabelled(&image, labels),
-                        None => tip::leaf(&image, labels, None),
-                    };
-                    self.commit(&relabelled.map_err(|e| self.failure(e))?)?
-                }
-                None => image,
-            };
-            if self.must_lose_its_name(&image.id) {
-                let twin = tip::twin(&image, &self.build_comment()).map_err(|e| self.failure(e))?;
-                Arc::new(self.commit(&twin)?)
-            } else {
-                Arc::new(image)
-            }
+            Arc::new(self.squashed(ground.as_deref(), root.as_ref(), standing, labels.as_deref())?)
         };
-        let leaf: Arc<StoredImage> = match &labels {
+        let leaf = match &labels {
             Some(labels) if !carries(&tip, labels) || (self.stage.body.is_empty() && below.is_some()) => {
-                Arc::new(self.leaf(&tip, labels)?)
+                Some(self.leaf(&tip, labels)?)
             }
-            _ => tip.clone(),
+            _ => None,
         };
         if let Some(labels) = &labels {
             self.built.extend_from_slice(label_instruction(labels, b'\\').as_bytes());
         }
-        let name = self.name_images(&tip, &leaf, labels.as_deref().unwrap_or_default())?;
-        let before = ground.as_ref().map_or(0, |image| image.diff_ids().len());
-        self.shared.send(Event::StageDone {
-            stage: self.index,
-            tip: tip.id.clone(),
-            leaf: leaf.id.clone(),
-            name: name.clone(),
-            diff_ids: tip.diff_ids().into_iter().skip(before).collect(),
-        });
-        let unnamed_leaf = execution.labelling.save_stages || self.index == execution.target;
-        let named = if unnamed_leaf { tip.id.clone() } else { leaf.id.clone() };
-        Ok(StageOutcome {
+        let leaf_id = leaf.as_ref().map_or(&tip.id, |leaf| &leaf.id).clone();
+        let (named, name) = self.name_to_be(&tip.id, &leaf_id, labels.as_deref().unwrap_or_default());
+        let must_be_there = leaf.is_none()
+            || standing.files.is_none()
+            || self.stage.steps.is_empty()
+            || (!stands_for_tip && self.is_stood_on());
+        if must_be_there {
+            self.commit(&ComposedImage::again(&tip).map_err(|e| self.failure(e))?)?;
+        }
+        let outcome = StageOutcome {
+            files: if must_be_there { Some(tip.id.clone()) } else { standing.files.clone() },
+            stands_for_tip,
             tip,
-            leaf: leaf.id.clone(),
+            leaf: leaf_id,
             named,
             name,
             content_key,
@@ -104,17 +88,92 @@ impl StageWorker<'_> {
             unkeyed: standing.unkeyed,
             root,
             built: std::mem::take(&mut self.built),
+        };
+        self.shared.publish(self.index, Slot::Done(Arc::new(outcome.clone())));
+        let settled = self.settle(&outcome, leaf.as_ref());
+        if matches!(settled, Err(Ended::Stopped)) && !process::interrupted() {
+            // The stage is done: that another one failed does not take its image away.
+            self.settle(&outcome, leaf.as_ref())?;
+        } else {
+            settled?;
+        }
+        let before = ground.as_ref().map_or(0, |image| image.diff_ids().len());
+        self.shared.send(Event::StageDone {
+            stage: self.index,
+            tip: outcome.tip.id.clone(),
+            leaf: outcome.leaf.clone(),
+            name: outcome.name.clone(),
+            diff_ids: outcome.tip.diff_ids().into_iter().skip(before).collect(),
+        });
+        Ok(outcome)
+    }
+
+    /// Leaf and names, which no other stage waits for.
+    fn settle(&self, outcome: &StageOutcome, leaf: Option<&ComposedImage>) -> Result<(), Ended> {
+        let leaf = || leaf.map_or(Ok(()), |leaf| self.commit_when(leaf, Urgency::CanWait).map(drop));
+        if outcome.named != outcome.tip.id {
+            leaf()?;
+            return self.name_images(outcome);
+        }
+        let tip = || {
+            if outcome.name.is_some() {
+                let tip = ComposedImage::again(&outcome.tip).map_err(|e| self.failure(e))?;
+                self.commit_when(&tip, Urgency::CanWait)?;
+            }
+            self.name_images(outcome)
+        };
+        thread::scope(|scope| {
+            let named = scope.spawn(tip);
+            let made = leaf();
+            named.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(made)
         })
     }
 
+    /// Whether a step of another stage that may run stands on this one.
+    fn is_stood_on(&self) -> bool {
+        let execution = self.shared.execution;
+        let may_run =
+            |index: &usize| execution.plan.stages[index].steps.iter().any(|step| !step.verdict.is_hit());
+        let bases = execution.prepared.iter().map(|(index, stage)| (index, &stage.stage.base));
+        bases.filter(|(_, base)| **base == Origin::Stage(self.index)).any(|(index, _)| may_run(index))
+    }
+
+    /// The image of a stage that one call made, with its labels.
+    fn squashed(
+        &self,
+        ground: Option<&StoredImage>,
+        root: Option<&BaseImage>,
+        standing: &Standing,
+        labels: Option<&[(String, String)]>,
+    ) -> Result<StoredImage, Ended> {
+        let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
+        self.revive(id)?;
+        let image = self.annotated(self.read(id)?, ground, root)?;
+        let mended = tip::with_heredocs(&image, self.stage).map_err(|e| self.failure(e))?;
+        let image = mended.map(|mended| self.commit(&mended)).transpose()?.unwrap_or(image);
+        let image = match labels.filter(|labels| !carries(&image, labels)) {
+            Some(labels) => {
+                let relabelled = match image.label(tip::STAGE_NAME) {
+                    Some(_) => tip::relabelled(&image, labels),
+                    None => tip::leaf(&image, labels, None),
+                };
+                self.commit(&relabelled.map_err(|e| self.failure(e))?)?
+            }
+            None => image,
+        };
+        if !self.must_lose_its_name(&image.id) {
+            return Ok(image);
+        }
+        self.commit(&tip::twin(&image, &self.build_comment()).map_err(|e| self.failure(e))?)
+    }
+
     /// The leaf; with `--save-stages` one that has no name, for buildah has no `untag`.
-    pub(super) fn leaf(&self, tip: &StoredImage, labels: &[(String, String)]) -> Result<StoredImage, Ended> {
+    fn leaf(&self, tip: &StoredImage, labels: &[(String, String)]) -> Result<ComposedImage, Ended> {
         let plain = tip::leaf(tip, labels, None).map_err(|e| self.failure(e))?;
         if !self.must_lose_its_name(&plain.id) {
-            return self.commit(&plain);
+            return Ok(plain);
         }
-        let fresh = tip::leaf(tip, labels, Some(&self.build_comment())).map_err(|e| self.failure(e))?;
-        self.commit(&fresh)
+        tip::leaf(tip, labels, Some(&self.build_comment())).map_err(|e| self.failure(e))
     }
 
     pub(super) fn must_lose_its_name(&self, id: &ImageId) -> bool {
@@ -159,12 +218,22 @@ impl StageWorker<'_> {
         self.commit(&composed)
     }
 
-    pub(super) fn tip(
+    /// The image of the stage's last step.
+    fn last_step(&self, standing: &Standing) -> Result<Option<StoredImage>, Ended> {
+        match (&standing.image, self.stage.steps.is_empty()) {
+            (Some(id), false) => self.read(id).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The tip, as it would be: who needs it in the storage commits it.
+    fn tip(
         &self,
         ground: &Option<Arc<StoredImage>>,
         root: Option<&BaseImage>,
+        last: Option<&StoredImage>,
         standing: &Standing,
-    ) -> Result<Arc<StoredImage>, Ended> {
+    ) -> Result<StoredImage, Ended> {
         let execution = self.shared.execution;
         let planned = &execution.plan.stages[&self.index];
         // The time of a tip that has no layer of its own is that of its first commit.
@@ -173,46 +242,48 @@ impl StageWorker<'_> {
             let tip = execution.engine.image(&entry.image).map_err(|e| self.failure(e))?;
             // The stage below may have run again and left other bytes.
             if tip.diff_ids() == ground.as_ref().map(|image| image.diff_ids()).unwrap_or_default() {
-                return Ok(Arc::new(tip));
+                return Ok(tip);
             }
         }
-        let last = match (&standing.image, self.stage.steps.is_empty()) {
-            (Some(id), false) => Some(self.read(id)?),
-            _ => None,
-        };
         let flags =
             if self.index == execution.target { &execution.target_tip_flags } else { &execution.tip_flags };
         let composed = tip::tip(
             self.stage,
             &Ground { image: ground.as_deref(), root },
-            last.as_ref(),
+            last,
             execution.format,
             execution.rules,
             flags,
             &Timestamp::now().to_string(),
         )
         .map_err(|e| self.failure(e))?;
-        let tip = self.commit(&composed)?;
-        // Known as ours when the stage goes.
+        // Known as ours when the stage goes, and at hand when a step has to stand on it.
         execution.store.put_image(&composed).map_err(|e| self.failure(e))?;
-        if self.stage.steps.is_empty() && !standing.unkeyed {
-            let entry = Entry {
-                inputs: planned.tail_inputs.clone(),
-                by_content: None,
-                image: tip.id.clone(),
-                created: Timestamp::now().to_string(),
-                duration_ms: 0,
-                build: execution.build_id.clone(),
-                edition: Edition::FIRST,
-                made_of: Vec::new(),
-            };
-            self.keep(&planned.key, &entry)?;
+        if self.stage.steps.is_empty() {
+            self.commit(&composed)?;
+            if !standing.unkeyed {
+                let entry = Entry {
+                    inputs: planned.tail_inputs.clone(),
+                    by_content: None,
+                    image: composed.id.clone(),
+                    created: Timestamp::now().to_string(),
+                    duration_ms: 0,
+                    build: execution.build_id.clone(),
+                    edition: Edition::FIRST,
+                    made_of: Vec::new(),
+                };
+                self.keep(&planned.key, &entry)?;
+            }
         }
-        Ok(Arc::new(tip))
+        composed.stored().map_err(|e| self.failure(e))
     }
 
     /// Commits a composed image unless the storage has it, with the same annotations.
     pub(super) fn commit(&self, composed: &ComposedImage) -> Result<StoredImage, Ended> {
+        self.commit_when(composed, Urgency::Now)
+    }
+
+    fn commit_when(&self, composed: &ComposedImage, urgency: Urgency) -> Result<StoredImage, Ended> {
         let stored = composed.stored().map_err(|e| self.failure(e))?;
         let there =
             self.shared.has_image(&composed.id)
@@ -220,7 +291,7 @@ impl StageWorker<'_> {
                     image.manifest.get("annotations") == stored.manifest.get("annotations")
                 });
         if !there {
-            let _slot = self.shared.call_slot()?;
+            let _slot = self.shared.call_slot(urgency)?;
             self.shared.execution.engine.commit_config(composed).map_err(|e| self.failure(e.into()))?;
             if !self.shared.has_image(&composed.id) {
                 self.note_image(&composed.id, Vec::new());
@@ -239,37 +310,41 @@ impl StageWorker<'_> {
         Ok(image.id)
     }
 
-    /// Names what is to stay: the leaf; the tip where the leaf has no name of ours.
-    pub(super) fn name_images(
+    /// What is to have a name so that it stays, and the name: the leaf; the tip where the leaf has no name of ours.
+    fn name_to_be(
         &self,
-        tip: &StoredImage,
-        leaf: &StoredImage,
+        tip: &ImageId,
+        leaf: &ImageId,
         labels: &[(String, String)],
-    ) -> Result<Option<String>, Ended> {
-        let execution = self.shared.execution;
-        let is_target = self.index == execution.target;
-        let labelling = &execution.labelling;
+    ) -> (ImageId, Option<String>) {
+        let labelling = &self.shared.execution.labelling;
         let own = &self.stage.stage.name;
-        let building = self.building_name();
-        let unnamed_leaf = labelling.save_stages || is_target;
-        if self.stage.body.is_empty() && leaf.id == tip.id {
-            // A FROM and nothing else, without a label: it is its base.
-            return Ok(None);
+        let is_target = self.index == self.shared.execution.target;
+        if !labelling.save_stages && !is_target {
+            // A FROM and nothing else, without a label, is its base.
+            let named = !self.stage.body.is_empty() || leaf != tip;
+            return (leaf.clone(), named.then(|| names::leaf_name(own, tip, labels)));
         }
-        let (kept, name) = if unnamed_leaf {
-            if leaf.id == tip.id && labelling.save_stages {
-                return Ok(None);
+        let base_alone = self.stage.body.is_empty() && leaf == tip;
+        let named_by_user = leaf == tip && (labelling.save_stages || labelling.target_is_named);
+        let named = !base_alone && !named_by_user;
+        (tip.clone(), named.then(|| names::leaf_name(own, tip, &[])))
+    }
+
+    /// Names what is to stay, and takes the name of the build in progress off the steps.
+    fn name_images(&self, outcome: &StageOutcome) -> Result<(), Ended> {
+        let execution = self.shared.execution;
+        let building = self.building_name();
+        let Some(name) = &outcome.name else {
+            let base_alone = self.stage.body.is_empty() && outcome.leaf == outcome.tip.id;
+            if base_alone || execution.labelling.save_stages {
+                return Ok(());
             }
-            if leaf.id == tip.id && labelling.target_is_named {
-                return self.release(&building, &tip.id).map(|()| None);
-            }
-            (tip, names::leaf_name(own, &tip.id, &[]))
-        } else {
-            (leaf, names::leaf_name(own, &tip.id, labels))
+            return self.release(&building, &outcome.tip.id);
         };
         let (has_name, has_building) = {
             let listing = locked(&self.shared.listing);
-            (listing.named(&name) == Some(&kept.id), listing.named(&building).is_some())
+            (listing.named(name) == Some(&outcome.named), listing.named(&building).is_some())
         };
         let mut wanted = Vec::new();
         if !has_name {
@@ -280,16 +355,16 @@ impl StageWorker<'_> {
             wanted.push(building.clone());
         }
         if !wanted.is_empty() {
-            execution.engine.tag(&kept.id, &wanted).map_err(|e| self.failure(e.into()))?;
+            execution.engine.tag(&outcome.named, &wanted).map_err(|e| self.failure(e.into()))?;
             let mut listing = locked(&self.shared.listing);
             for name in &wanted {
-                listing.name(&kept.id, name);
+                listing.name(&outcome.named, name);
             }
         }
         if has_building {
             locked(&self.shared.leftover).push(building);
         }
-        Ok(Some(name))
+        Ok(())
     }
 
     /// The stage's image has, or gets, a name from the user, or must have none: the name of the build in progress is

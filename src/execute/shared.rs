@@ -25,7 +25,7 @@ pub(super) struct Shared<'a> {
     pub(super) events: Sender<Event>,
     pub(super) slots: Mutex<BTreeMap<usize, Slot>>,
     pub(super) changed: Condvar,
-    pub(super) free: Mutex<usize>,
+    pub(super) free: Mutex<Free>,
     pub(super) freed: Condvar,
     /// Steps that hold a lock alone, in the file's order, that are not over yet.
     pub(super) turns: Mutex<BTreeMap<String, BTreeSet<(usize, usize)>>>,
@@ -35,6 +35,22 @@ pub(super) struct Shared<'a> {
     pub(super) failure: Mutex<Option<BuildFailure>>,
     pub(super) leftover: Mutex<Vec<String>>,
     pub(super) passing: Mutex<Vec<ImageId>>,
+}
+
+/// Engine calls that can be made now.
+pub(super) struct Free {
+    pub(super) slots: usize,
+    /// How many wait that others wait for.
+    pub(super) urgent: usize,
+}
+
+/// Whether a call keeps others waiting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// It does.
+    Now,
+    /// It does not: those that do go first. What stands behind it is done: it is made though another stage has failed.
+    CanWait,
 }
 
 /// Why a stage ended early.
@@ -54,8 +70,8 @@ pub(super) struct CallSlot<'a>(pub(super) &'a Shared<'a>);
 
 impl Drop for CallSlot<'_> {
     fn drop(&mut self) {
-        *locked(&self.0.free) += 1;
-        self.0.freed.notify_one();
+        locked(&self.0.free).slots += 1;
+        self.0.freed.notify_all();
     }
 }
 
@@ -153,18 +169,25 @@ impl<'a> Shared<'a> {
         }
     }
 
-    pub(super) fn call_slot(&'a self) -> Result<CallSlot<'a>, Ended> {
+    pub(super) fn call_slot(&'a self, urgency: Urgency) -> Result<CallSlot<'a>, Ended> {
+        let now = urgency == Urgency::Now;
         let mut free = locked(&self.free);
-        loop {
-            if self.stopped() {
-                return Err(Ended::Stopped);
+        free.urgent += usize::from(now);
+        let slot = loop {
+            if if now { self.stopped() } else { process::interrupted() } {
+                break Err(Ended::Stopped);
             }
-            if *free > 0 {
-                *free -= 1;
-                return Ok(CallSlot(self));
+            if free.slots > 0 && (now || free.urgent == 0) {
+                free.slots -= 1;
+                break Ok(CallSlot(self));
             }
             free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        };
+        free.urgent -= usize::from(now);
+        if free.urgent == 0 && free.slots > 0 {
+            self.freed.notify_all();
         }
+        slot
     }
 
     pub(super) fn turn(&'a self, step: (usize, usize), locks: &BTreeSet<String>) -> Result<Turn<'a>, Ended> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::StageOutcome;
-use super::shared::{Ended, Shared, Turn};
+use super::shared::{Ended, Shared, Turn, Urgency};
 use crate::engine::{CopiedRequest, EngineError};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
@@ -31,6 +31,8 @@ pub(super) struct StageWorker<'a> {
 pub(super) struct Standing {
     /// The image; nothing for scratch.
     pub(super) image: Option<ImageId>,
+    /// An image with its files, to copy from.
+    pub(super) files: Option<ImageId>,
     /// The key by content of what made it.
     pub(super) content: Option<Parent>,
     /// Its edition.
@@ -69,6 +71,10 @@ impl<'a> StageWorker<'a> {
         };
         let mut standing = Standing {
             image: ground.as_ref().map(|image| image.id.clone()),
+            files: match (&below, &self.stage.base) {
+                (Some(below), _) => below.files.clone(),
+                (None, base) => base.as_ref().map(|base| base.image.id.clone()),
+            },
             content: match (&below, &self.stage.base) {
                 (Some(below), _) => below.content_key.clone().map(Parent::Step),
                 (None, Some(base)) => Some(Parent::Image(base.image.id.clone())),
@@ -104,7 +110,7 @@ impl<'a> StageWorker<'a> {
                 && self.stage.layers
                 && let Some(image) = &ground
             {
-                standing.image = Some(self.plain_base(image)?);
+                standing.image = Some(self.plain_base(image, below.as_deref())?);
             }
             prepared_base = true;
             self.step(n, step, planned, &mut standing)?;
@@ -113,11 +119,13 @@ impl<'a> StageWorker<'a> {
     }
 
     /// The image that the first step's FROM names: no triggers that would fire, no labels of an earlier build.
-    pub(super) fn plain_base(&self, base: &StoredImage) -> Result<ImageId, Ended> {
-        match tip::plain_base(base).map_err(|e| self.failure(e))? {
-            Some(plain) => self.commit_passing(&plain),
-            None => Ok(base.id.clone()),
+    fn plain_base(&self, base: &StoredImage, below: Option<&StageOutcome>) -> Result<ImageId, Ended> {
+        if let Some(plain) = tip::plain_base(base).map_err(|e| self.failure(e))? {
+            return self.commit_passing(&plain);
         }
+        // The tip need not be made where the step below does as well.
+        let files = below.filter(|below| below.stands_for_tip).and_then(|below| below.files.clone());
+        Ok(files.unwrap_or_else(|| base.id.clone()))
     }
 
     pub(super) fn hit(
@@ -135,6 +143,7 @@ impl<'a> StageWorker<'a> {
             image: Some(entry.image.clone()),
         });
         standing.image = Some(entry.image.clone());
+        standing.files.clone_from(&standing.image);
         standing.edition = entry.edition.clone();
         let content = entry.by_content.clone().unwrap_or_else(|| planned.key.clone());
         standing.content = Some(Parent::Step(content));
@@ -202,7 +211,7 @@ impl<'a> StageWorker<'a> {
             self.label_key = self.content_key(content_key.clone().map(Parent::Step).as_ref());
         }
         let from = self.from(step, standing)?;
-        let slot = self.shared.call_slot()?;
+        let slot = self.shared.call_slot(Urgency::Now)?;
         let (image, duration_ms) = self.call(n, step, from.as_ref())?;
         drop(slot);
         drop(locks);
@@ -247,6 +256,7 @@ impl<'a> StageWorker<'a> {
             self.keep(by_content, &entry)?;
         }
         self.shared.send(Event::Ran { step: id, image: image.clone(), duration_ms });
+        standing.files = Some(image.clone());
         standing.image = Some(image);
         standing.content = Some(Parent::Step(content));
         standing.edition = entry.edition;
@@ -332,14 +342,20 @@ impl<'a> StageWorker<'a> {
         self.shared.execution.store.put_entry(key, entry).map_err(|e| self.failure(e))
     }
 
+    /// The image in the storage that files of a stage or an image are taken from.
     pub(super) fn image_of(&self, origin: &Origin) -> Result<Option<ImageId>, Ended> {
-        Ok(match origin {
-            Origin::Stage(index) => Some(self.shared.outcome(*index)?.tip.id.clone()),
+        match origin {
+            Origin::Stage(index) => {
+                let outcome = self.shared.outcome(*index)?;
+                let image = outcome.files.as_ref().unwrap_or(&outcome.tip.id);
+                self.revive(image)?;
+                Ok(Some(image.clone()))
+            }
             Origin::Image(name) => {
                 let base = (self.shared.execution.images)(name).map_err(|e| self.failure(e))?;
-                Some(base.image.id.clone())
+                Ok(Some(base.image.id.clone()))
             }
-            _ => None,
-        })
+            _ => Ok(None),
+        }
     }
 }

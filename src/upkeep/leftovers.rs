@@ -17,6 +17,8 @@ use crate::store::Store;
 pub struct Leftovers {
     /// Names of stage images that are no longer kept.
     pub names: Vec<String>,
+    /// Further names of images that have another one: nothing goes with them.
+    pub second_names: Vec<String>,
     /// Images that were made for one call to stand on.
     pub images: Vec<ImageId>,
 }
@@ -33,7 +35,8 @@ pub fn clear_away(
     leftovers: &Leftovers,
     in_use: &BTreeSet<&ImageId>,
 ) -> anyhow::Result<()> {
-    if leftovers.names.is_empty() && leftovers.images.is_empty() {
+    let second_names = &leftovers.second_names;
+    if leftovers.names.is_empty() && leftovers.images.is_empty() && second_names.is_empty() {
         return Ok(());
     }
     let lock = store.try_lock(LOCK)?;
@@ -41,7 +44,12 @@ pub fn clear_away(
     let mut done = Done::default();
     let names: Vec<String> =
         leftovers.names.iter().filter(|name| before.named(name).is_some()).cloned().collect();
-    remove(engine, &names, &mut done);
+    // One call for all.
+    let second_names = second_names.iter().filter(|name| before.named(name).is_some());
+    remove(engine, &second_names.chain(&names).cloned().collect::<Vec<_>>(), &mut done);
+    if names.is_empty() && leftovers.images.is_empty() {
+        return refused(&done);
+    }
     if lock.is_some() {
         let after = engine.list()?;
         let stood_on: BTreeSet<&str> = names
@@ -56,6 +64,10 @@ pub fn clear_away(
         let ids: Vec<String> = images.iter().filter(unnamed).map(ToString::to_string).collect();
         remove(engine, &ids, &mut done);
     }
+    refused(&done)
+}
+
+fn refused(done: &Done) -> anyhow::Result<()> {
     match done.refused.first() {
         Some((what, why)) => anyhow::bail!("{what}: {why}"),
         None => Ok(()),

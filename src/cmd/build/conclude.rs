@@ -1,7 +1,6 @@
 //! The end of a build for one platform: names, keys for next time, the record.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use jiff::Timestamp;
 use super::{Build, BuildResult};
 use crate::engine::Listing;
 use crate::event::BuildFailure;
-use crate::execute::{Executed, StageOutcome};
+use crate::execute::Executed;
 use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::names;
@@ -32,7 +31,7 @@ impl Build<'_> {
         self.keep_nearest(&executed)?;
         if let Some(failure) = executed.failure {
             let interrupted = matches!(failure, BuildFailure::Interrupted);
-            self.hold_unfinished(&executed.listing, &executed.stages)?;
+            self.hold_unfinished(&executed.listing)?;
             record.finish(|r| recording::failed(r, &failure.to_string(), interrupted))?;
             return Err(failure.into());
         }
@@ -47,13 +46,8 @@ impl Build<'_> {
             engine.tag(&image, &missing)?;
         }
         // Each has been moved to an image that has another name, so only the name goes.
-        let mut leftover = executed.leftover_names.clone();
-        leftover.extend(self.release_unfinished(&executed)?);
-        if !leftover.is_empty()
-            && let Err(error) = engine.remove(&leftover)
-        {
-            progress.warn(&format!("names of the build in progress are not removed: {error}"));
-        }
+        let mut second_names = executed.leftover_names.clone();
+        second_names.extend(self.release_unfinished(&executed)?);
         let parked = parked.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)).collect();
         // What is parked is older than what this build made: the last of a list are kept longest.
         let mut kept: Vec<(String, String)> = parked;
@@ -65,7 +59,8 @@ impl Build<'_> {
             kept.extend(unnamed.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)));
         }
         self.check_saved(&executed)?;
-        let leftovers = Leftovers { names: self.retire(&kept)?, images: executed.passing.clone() };
+        let leftovers =
+            Leftovers { names: self.retire(&kept)?, second_names, images: executed.passing.clone() };
         let stored = engine.image(&image)?;
         let mut built = blake3::Hasher::new();
         for outcome in executed.stages.values() {
@@ -93,15 +88,13 @@ impl Build<'_> {
         Ok(BuildResult { image, platform: self.platform.to_string(), record, leftovers })
     }
 
-    /// Keeps the names of the newest steps of stages that were not finished.
-    pub(super) fn hold_unfinished(
-        &self,
-        listing: &Listing,
-        finished: &BTreeMap<usize, Arc<StageOutcome>>,
-    ) -> anyhow::Result<()> {
-        let unfinished = self.prepared.iter().filter(|(index, _)| !finished.contains_key(index));
-        let names: Vec<(String, String)> = unfinished
-            .map(|(_, stage)| {
+    /// Keeps the names that a build in progress gave: those of the newest steps of stages that were not finished, and
+    /// those that were to be taken off at the end.
+    pub(super) fn hold_unfinished(&self, listing: &Listing) -> anyhow::Result<()> {
+        let names: Vec<(String, String)> = self
+            .prepared
+            .values()
+            .map(|stage| {
                 (unfinished_of(&stage.stage.name), names::building_name(&stage.stage.name, &self.build_id))
             })
             .filter(|(_, name)| listing.named(name).is_some())
@@ -121,7 +114,8 @@ impl Build<'_> {
             let held = self.session.store.names_of(&self.identity, &unfinished_of(stage));
             let there: Vec<String> =
                 held.iter().filter(|name| executed.listing.named(name).is_some()).cloned().collect();
-            if outcome.name.is_some() && !there.is_empty() {
+            let named_by_user = *index == self.graph.target && !self.request.names.is_empty();
+            if (outcome.name.is_some() || named_by_user) && !there.is_empty() {
                 self.session.engine.tag(&outcome.named, &there)?;
                 released.extend(there);
             }

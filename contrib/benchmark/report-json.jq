@@ -1,0 +1,2 @@
+# The figures as they are kept.
+.
