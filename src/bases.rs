@@ -85,9 +85,11 @@ impl<'a> Bases<'a> {
         Ok(found)
     }
 
-    /// All images resolved so far, with the names they were asked by.
-    pub fn all(&self) -> Vec<(String, BaseImage)> {
-        self.known().iter().map(|((name, _), base)| (name.clone(), base.clone())).collect()
+    /// The images resolved so far for that platform, by the names they were asked by.
+    pub fn for_platform(&self, platform: Option<&str>) -> BTreeMap<String, BaseImage> {
+        let known = self.known();
+        let asked = known.iter().filter(|((_, of), _)| of.as_deref() == platform);
+        asked.map(|((name, _), base)| (name.clone(), base.clone())).collect()
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, Option<String>), BaseImage>> {

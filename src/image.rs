@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
 /// Annotation with the manifest digest of the base image.
 pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+/// Annotation with the image's time.
+pub const CREATED: &str = "org.opencontainers.image.created";
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -141,6 +143,11 @@ impl StoredImage {
             "" => format!("{}/{}", part("os"), part("architecture")),
             variant => format!("{}/{}/{variant}", part("os"), part("architecture")),
         }
+    }
+
+    /// The manifest's annotations.
+    pub fn annotations(&self) -> Map<String, Value> {
+        self.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default()
     }
 
     /// An annotation of the manifest.

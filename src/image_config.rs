@@ -10,6 +10,7 @@
 mod base;
 mod go_json;
 mod health;
+mod notes;
 mod signal;
 mod write;
 
@@ -24,6 +25,7 @@ use crate::containerfile::{
 use crate::image::ImageFormat;
 pub use base::ConfigError;
 use health::HealthCheck;
+pub use notes::{FlagNotes, completed};
 
 /// How one instruction is recorded in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,8 @@ pub struct ImageConfig {
     base_env: Vec<String>,
     stage_env: Environment,
     entrypoint: Vec<String>,
-    cmd: Vec<String>,
+    /// Nothing where no instruction has set it, which is not the same as an empty list.
+    cmd: Option<Vec<String>>,
     /// Whether a CMD of this stage has set `cmd`: then ENTRYPOINT leaves it alone.
     cmd_is_set: bool,
     volumes: BTreeSet<String>,
@@ -93,10 +96,11 @@ impl ImageConfig {
             base_env: Vec::new(),
             stage_env,
             entrypoint: Vec::new(),
-            cmd: Vec::new(),
+            cmd: None,
             cmd_is_set: false,
             volumes: BTreeSet::new(),
-            workdir: String::new(),
+            // Of scratch alone: a base without one stays without (1.39, 1.43; 1.28 writes none).
+            workdir: if rules >= Rules::Buildah39 { "/".to_owned() } else { String::new() },
             labels: BTreeMap::new(),
             stop_signal: String::new(),
             health_check: None,
@@ -139,6 +143,16 @@ impl ImageConfig {
         created.clone_into(&mut self.created);
         let entry = self.history_entry(created, created_by, comment, false);
         self.history.push(entry);
+    }
+
+    /// Forgets the labels of the base.
+    pub fn clear_labels(&mut self) {
+        self.labels.clear();
+    }
+
+    /// Sets a label that gives way to one that is there.
+    pub fn set_label_unless_set(&mut self, key: &str, value: &str) {
+        self.labels.entry(key.to_owned()).or_insert_with(|| value.to_owned());
     }
 
     /// Sets a label that no instruction sets: `--label`, or the engine's own.
@@ -194,12 +208,12 @@ impl ImageConfig {
             Keyword::Arg => at_least_one("ARG", &words)?,
             Keyword::Cmd => {
                 self.cmd_is_set |= !words.is_empty();
-                self.cmd = if is_json { words } else { in_shell(words) };
+                self.cmd = Some(if is_json { words } else { in_shell(words) });
             }
             Keyword::Entrypoint => {
                 self.entrypoint = if is_json || words.is_empty() { words } else { in_shell(words) };
                 if !self.cmd_is_set {
-                    self.cmd.clear();
+                    self.cmd = None;
                 }
             }
             Keyword::Expose => {

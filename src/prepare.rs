@@ -41,7 +41,7 @@ pub enum Place {
     File(usize),
     /// An ONBUILD trigger of the base.
     Trigger,
-    /// A flag of the command line (`--label`).
+    /// A flag of the command line (`--label`, `--env`).
     Flag,
 }
 
@@ -119,6 +119,8 @@ pub struct PreparedStep {
     pub build_args: Vec<(String, String)>,
     /// The SHELL to be declared again.
     pub shell: Option<Vec<String>>,
+    /// For each bind mount of its RUN, in order: whether it comes from a stage.
+    pub mounts_of_stages: Vec<bool>,
     /// Where its bytes come from, for the record.
     pub record: Vec<InputRecord>,
 }
@@ -174,6 +176,8 @@ pub struct Common<'a> {
     pub key_flags: BTreeMap<String, Vec<String>>,
     /// Flags that concern the target alone.
     pub target_flags: BTreeMap<String, Vec<String>>,
+    /// `--env` as an ENV instruction, which stands first in each stage.
+    pub env_instruction: Option<String>,
     /// `--label` of the target, as LABEL instructions.
     pub target_labels: Vec<String>,
     /// What tells the bytes behind an address from other bytes.
@@ -193,7 +197,7 @@ pub struct Common<'a> {
 pub fn prepare(
     graph: &StageGraph,
     common: &Common<'_>,
-    image_of: &dyn Fn(&str) -> anyhow::Result<BaseImage>,
+    image_of: &dyn Fn(&str, Option<&str>) -> anyhow::Result<BaseImage>,
     keep_tree: &dyn Fn(&CopiedTree) -> anyhow::Result<String>,
 ) -> anyhow::Result<BTreeMap<usize, PreparedStage>> {
     let mut prepared: BTreeMap<usize, PreparedStage> = BTreeMap::new();
@@ -233,14 +237,15 @@ pub fn build_args(
 }
 
 /// The images that the stages' instructions name, beside the bases.
-pub fn images_named(graph: &StageGraph) -> BTreeSet<String> {
+pub fn images_named(graph: &StageGraph) -> BTreeSet<(String, Option<String>)> {
     let mut names = BTreeSet::new();
     for stage in graph.built() {
         let references =
             stage.references.iter().filter(|r| matches!(r.kind, ReferenceKind::Copy | ReferenceKind::Mount));
-        for origin in references.map(|r| &r.origin).chain([&stage.base]) {
+        let copied = references.map(|reference| (&reference.origin, &None));
+        for (origin, platform) in copied.chain([(&stage.base, &stage.platform)]) {
             if let Origin::Image(name) = origin {
-                names.insert(name.clone());
+                names.insert((name.clone(), platform.clone()));
             }
         }
     }

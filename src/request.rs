@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 
+use crate::containerfile::Rules;
 use crate::engine::{Probed, Version};
 use crate::flags::values::{self, BuildContext, Environment};
-use crate::flags::{BuildFlags, Platform, PullPolicy, Role, platform, pull_policy};
+use crate::flags::{BuildFlags, Platform, PullPolicy, Role, go, platform, pull_policy};
 use crate::image::ImageFormat;
-use crate::tip::TipFlags;
+
+use crate::tip::{CreatedAnnotation, TipFlags};
 use crate::upkeep::Bound;
 
 /// How many of a stage's images are kept.
@@ -106,6 +108,8 @@ pub struct BuildRequest {
     pub target_in_one_call: bool,
     /// `--stdin`.
     pub stdin: bool,
+    /// `--env` as an instruction, for engines that begin each stage with it.
+    pub env_instruction: Option<String>,
     /// `--stage-labels`.
     pub stage_labels: bool,
     /// `--save-stages`.
@@ -142,19 +146,13 @@ const ONE_CALL: &[&str] = &[
     "sbom-scanner-command",
     "sbom-scanner-image",
     "sign-by",
-    "layer-label",
     "os-version",
     "os-feature",
 ];
 
 /// Switches of the final image with the setting that only an engine call can carry out.
-const ONE_CALL_SWITCHES: &[(&str, bool)] = &[
-    ("squash", true),
-    ("squash-all", true),
-    ("inherit-labels", false),
-    ("inherit-annotations", false),
-    ("created-annotation", true),
-];
+const ONE_CALL_SWITCHES: &[(&str, bool)] =
+    &[("squash", true), ("squash-all", true), ("inherit-annotations", false)];
 
 /// Flags of registries that `pull` takes in all engines.
 const PULL_FLAGS: &[&str] = &["authfile", "cert-dir", "creds", "tls-verify", "signature-policy"];
@@ -213,9 +211,12 @@ impl BuildRequest {
             annotations: key_values(&texts("annotation")),
             unset_annotations: texts("unsetannotation"),
             omit_history: flags.bool("omit-history").unwrap_or(false),
+            last_is_named: flags.is_given("tag"),
             ..tip_flags.clone()
         };
         let key_flags = key_flags(flags, probed, &environment);
+        let rules = Rules::of_buildah(probed.buildah.1.into());
+        let env_instruction = env_instruction(flags, &environment, rules);
         let target_flags: Vec<OsString> = flags
             .iter_role(Role::Final)
             .filter(|given| !["tag", "iidfile", "iidfile-raw", "manifest", "output"].contains(&&*given.name))
@@ -269,7 +270,8 @@ impl BuildRequest {
             secrets: values::secrets(flags, &environment).unwrap_or_default().into_keys().collect(),
             ssh: values::ssh_ids(flags).into_iter().collect(),
             target_flags_keyed,
-            step_flags: step_flags(flags, layers),
+            step_flags: step_flags(flags, layers, env_instruction.is_some()),
+            env_instruction,
             target_flags,
             pull_flags: flags
                 .uses()
@@ -406,27 +408,71 @@ fn tip_flags(flags: &BuildFlags, probed: &Probed, environment: &Environment) -> 
     let texts = |name: &str| -> Vec<String> {
         flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect()
     };
-    let env = texts("env")
-        .into_iter()
+    let env = env_entries(flags, environment);
+    let buildah = probed.buildah.release();
+    let rules = Rules::of_buildah(probed.buildah.1.into());
+    let seconds = values::timestamp(flags, environment, buildah)?;
+    let timestamp = seconds
+        .map(|seconds| jiff::Timestamp::from_second(seconds).context("reading --timestamp"))
+        .transpose()?;
+    // From 1.43 on a fixed time leaves the engine's version out, unless it is asked for (1.39 does not).
+    let version_by_default = seconds.is_none() || rules < Rules::Buildah43;
+    let created_annotation = match flags.bool("created-annotation") {
+        _ if probed.buildah < crate::engine::Version(1, 41, 0) => CreatedAnnotation::Inherited,
+        Some(false) => CreatedAnnotation::LeftOut,
+        _ => CreatedAnnotation::Written,
+    };
+    Ok(TipFlags {
+        engine_version: flags
+            .bool("identity-label")
+            .unwrap_or(version_by_default)
+            .then(|| probed.buildah_version.clone()),
+        file_times: file_times(flags, seconds),
+        annotations: Vec::new(),
+        unset_annotations: Vec::new(),
+        created_annotation,
+        unset_labels: texts("unsetlabel"),
+        unset_env: texts("unsetenv"),
+        env: if rules < Rules::Buildah39 { env } else { Vec::new() },
+        timestamp: timestamp.map(|t| t.to_string()),
+        omit_history: false,
+        drop_inherited_labels: flags.bool("inherit-labels") == Some(false),
+        layer_labels: key_values(&texts("layer-label")),
+        last_is_named: false,
+    })
+}
+
+/// `--env` as `NAME=value`; without a value it takes that of the environment.
+fn env_entries(flags: &BuildFlags, environment: &Environment) -> Vec<String> {
+    let entries = flags.values("env").map(|entry| entry.to_string_lossy().into_owned());
+    entries
         .filter_map(|entry| match entry.split_once('=') {
             Some(_) => Some(entry),
             None => environment_text(environment, &entry).map(|value| format!("{entry}={value}")),
         })
-        .collect();
-    let timestamp = values::timestamp(flags, environment, probed.buildah.release())?
-        .map(|seconds| jiff::Timestamp::from_second(seconds).context("reading --timestamp"))
-        .transpose()?;
-    Ok(TipFlags {
-        engine_version: flags.bool("identity-label").unwrap_or(true).then(|| probed.buildah_version.clone()),
-        annotations: Vec::new(),
-        unset_annotations: Vec::new(),
-        unset_labels: texts("unsetlabel"),
-        unset_env: texts("unsetenv"),
-        env,
-        timestamp: timestamp.map(|t| t.to_string()),
-        omit_history: false,
-        drop_inherited_labels: false,
-    })
+        .collect()
+}
+
+/// `--env` as the ENV instruction with which later engines begin each stage (1.39, 1.43: what the file sets counts
+/// more). 1.28 sets the variables in the final image.
+fn env_instruction(flags: &BuildFlags, environment: &Environment, rules: Rules) -> Option<String> {
+    let pairs = env_entries(flags, environment);
+    let pairs = pairs
+        .iter()
+        .filter_map(|entry| entry.split_once('='))
+        .map(|(name, value)| format!(" {}={}", go::quote(OsStr::new(name)), go::quote(OsStr::new(value))));
+    let pairs: String = pairs.collect();
+    (rules >= Rules::Buildah39 && !pairs.is_empty()).then(|| format!("ENV{pairs}"))
+}
+
+/// What the engine does to the times of files, in its own words.
+fn file_times(flags: &BuildFlags, seconds: Option<i64>) -> Option<String> {
+    let seconds = seconds?;
+    let rewrites = flags.bool("rewrite-timestamp") == Some(true);
+    match flags.is_given("timestamp") {
+        true => Some(format!("force-mtime={seconds}")),
+        false => rewrites.then(|| format!("clamp-mtime={seconds}")),
+    }
 }
 
 fn key_flags(
@@ -468,12 +514,14 @@ fn key_flags(
 }
 
 /// The flags that each step call gets: those that can change a result, and those that every call needs.
-fn step_flags(flags: &BuildFlags, layers: bool) -> Vec<OsString> {
+fn step_flags(flags: &BuildFlags, layers: bool, env_is_written: bool) -> Vec<OsString> {
     let mut args: Vec<OsString> = flags
         .uses()
         .filter(|given| matches!(given.role(), Role::Key | Role::Pass))
         // Taken away at the end: a later step of a native build still sees the variable.
         .filter(|given| !(layers && given.name == "unsetenv"))
+        // Stands in each stage as an instruction.
+        .filter(|given| !(env_is_written && given.name == "env"))
         .map(crate::flags::Given::to_arg)
         .collect();
     let platform = flags.uses().filter(|g| ["os", "arch", "variant"].contains(&&*g.name));

@@ -3,9 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use anyhow::bail;
-
-use crate::engine::{self, CliEngine, Engine};
+use crate::engine::{self, CliEngine, Engine, EngineKind};
 use crate::store::{Store, state_folder};
 
 /// An engine with the store of its storage.
@@ -24,7 +22,9 @@ impl Session {
     pub fn open(wanted: Option<&OsStr>, globals: Vec<OsString>) -> anyhow::Result<Self> {
         let wanted = wanted.map(OsStr::to_string_lossy).unwrap_or_default();
         let (kind, program) = engine::find(&wanted)?;
-        refuse_remote(&globals)?;
+        // Who names buildah means the one that is here: it knows no remote engine and does not read the variables.
+        let by_choice = kind == EngineKind::Buildah && !matches!(&*wanted, "" | "auto");
+        refuse_remote(&globals, &|name| std::env::var_os(name).filter(|_| !by_choice))?;
         let state = state_folder()?;
         let probed = engine::probe(kind, &program, &globals, Some(&state.join("engines")))?;
         let store = Store::open(&state, &probed.graph_root, &probed.driver)?;
@@ -38,35 +38,51 @@ impl Session {
 }
 
 /// A remote podman keeps its images on another machine: their layers and configs cannot be read here.
-fn refuse_remote(globals: &[OsString]) -> anyhow::Result<()> {
-    let named = |flag: &OsString| {
-        let text = flag.to_string_lossy();
-        let on = |name: &str| text == format!("--{name}") || text.starts_with(&format!("--{name}="));
-        (on("remote") && text != "--remote=false") || on("url") || on("connection")
+///
+/// What flags and variables do not say, containers.conf may: `engine::probe` asks podman itself.
+fn refuse_remote(globals: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> anyhow::Result<()> {
+    let given = |name: &str| {
+        globals.iter().rev().find_map(|flag| {
+            let text = flag.to_str()?;
+            (text == name || text.strip_prefix(name)?.starts_with('=')).then(|| text.to_owned())
+        })
     };
-    let by_flag = globals.iter().find(|flag| named(flag)).map(|flag| flag.to_string_lossy().into_owned());
-    let by_variable = ["CONTAINER_HOST", "CONTAINER_CONNECTION"]
-        .into_iter()
-        .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    if let Some(what) = by_flag.or(by_variable.map(str::to_owned)) {
-        bail!(
-            "{what}: a remote engine keeps its images on another machine, and stagecache has to read their configs; \
-             run it on that machine, or leave {what} out"
-        );
+    let remote = given("--remote");
+    // An address means a remote podman whatever --remote says, a variable only where --remote=false does not
+    // (podman 4.3, 5.4, 5.8).
+    let local = remote.as_deref() == Some("--remote=false");
+    let by_flag = remote.filter(|_| !local).or_else(|| given("--url")).or_else(|| given("--connection"));
+    let by_variable = || {
+        let set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
+        ["CONTAINER_HOST", "CONTAINER_CONNECTION"].into_iter().find(set).map(str::to_owned)
+    };
+    match by_flag.or_else(|| if local { None } else { by_variable() }) {
+        Some(what) => Err(engine::is_remote(&what)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn verdict(globals: &[&str], variables: &[(&str, &str)]) -> String {
+        let globals: Vec<OsString> = globals.iter().map(Into::into).collect();
+        let variable = |name: &str| Some(variables.iter().find(|(set, _)| *set == name)?.1.into());
+        refuse_remote(&globals, &variable).map_or_else(|error| error.to_string(), |()| "ok".into())
+    }
+
     #[test]
-    fn a_remote_engine_is_refused_by_the_flag_that_asks_for_it() {
+    fn a_remote_engine_is_refused_by_what_asks_for_it() {
         for flag in ["--remote", "--remote=true", "--url=tcp://x", "--connection=c"] {
-            let error = refuse_remote(&[flag.into()]).unwrap_err().to_string();
-            assert!(error.starts_with(flag), "{error}");
+            assert!(verdict(&["--root=/r", flag], &[]).starts_with(&format!("{flag}: ")), "{flag}");
         }
-        assert!(refuse_remote(&["--remote=false".into(), "--root=/r".into()]).is_ok());
+        assert_eq!(verdict(&["--remote=false", "--root=/r"], &[]), "ok");
+        assert!(verdict(&["--url=tcp://x", "--remote=false"], &[]).starts_with("--url=tcp://x: "));
+        for variable in ["CONTAINER_HOST", "CONTAINER_CONNECTION"] {
+            assert!(verdict(&[], &[(variable, "x")]).starts_with(&format!("{variable}: ")));
+            assert_eq!(verdict(&[], &[(variable, "")]), "ok");
+            assert_eq!(verdict(&["--remote=false"], &[(variable, "x")]), "ok");
+        }
     }
 }

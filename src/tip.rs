@@ -9,9 +9,9 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 
 use crate::bases::BaseImage;
-use crate::containerfile::Rules;
-use crate::image::{BASE_DIGEST, BASE_NAME, ComposedImage, ImageFormat, StoredImage};
-use crate::image_config::{HistoryNote, ImageConfig};
+use crate::containerfile::{Keyword, Rules};
+use crate::image::{BASE_DIGEST, BASE_NAME, CREATED, ComposedImage, ImageFormat, StoredImage};
+use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed};
 use crate::prepare::PreparedStage;
 use crate::render::{label_instruction, renamed_back};
 
@@ -29,15 +29,31 @@ pub const STAGE_KEY: &str = "io.stagecache.key";
 /// Labels that one stage's image may have brought along from an earlier build of ours or upstream's.
 pub const STAGE_LABELS: &[&str] = &[STAGE_NAME, STAGE_BASE, BUILD_ID, STAGE_KEY];
 
+/// What becomes of the annotation `org.opencontainers.image.created`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CreatedAnnotation {
+    /// The base's comes along as any other does (before 1.41).
+    #[default]
+    Inherited,
+    /// It is the time in the image's config (1.41 and later).
+    Written,
+    /// There is none, the base's neither (`--created-annotation=false`, measured on 1.43).
+    LeftOut,
+}
+
 /// What flags say of the images of stages.
 #[derive(Debug, Clone, Default)]
 pub struct TipFlags {
     /// The value of `io.buildah.version`; nothing with `--identity-label=false`.
     pub engine_version: Option<String>,
+    /// What becomes of the times of files, as the history notes it.
+    pub file_times: Option<String>,
     /// `--annotation`.
     pub annotations: Vec<(String, String)>,
     /// `--unsetannotation`.
     pub unset_annotations: Vec<String>,
+    /// What becomes of the annotation with the image's time.
+    pub created_annotation: CreatedAnnotation,
     /// `--unsetlabel`.
     pub unset_labels: Vec<String>,
     /// `--unsetenv`.
@@ -50,6 +66,23 @@ pub struct TipFlags {
     pub omit_history: bool,
     /// `--inherit-labels=false`.
     pub drop_inherited_labels: bool,
+    /// `--layer-label`, for each image that an engine would leave without a name.
+    pub layer_labels: Vec<(String, String)>,
+    /// Whether the last image gets a name: then it has these labels only from an instruction before.
+    pub last_is_named: bool,
+}
+
+impl TipFlags {
+    /// What the engine notes of these flags in the history.
+    fn notes(&self, rules: Rules) -> Option<FlagNotes> {
+        (rules >= Rules::Buildah43).then(|| FlagNotes {
+            unset_labels: self.unset_labels.clone(),
+            drops_inherited_labels: self.drop_inherited_labels,
+            unset_annotations: self.unset_annotations.clone(),
+            annotations: self.annotations.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            file_times: self.file_times.clone(),
+        })
+    }
 }
 
 /// What a stage stands on.
@@ -90,6 +123,15 @@ pub fn tip(
         }
         None => ImageConfig::scratch(&platform, format, rules),
     };
+    if flags.drop_inherited_labels {
+        config.clear_labels();
+    }
+    if stage.body.len() > 1 || !flags.last_is_named {
+        for (key, value) in &flags.layer_labels {
+            config.set_label_unless_set(key, value);
+        }
+    }
+    let notes = flags.notes(rules);
     let mut layers = new_layers(stage, ground.image, last)?.into_iter().peekable();
     let created_now = flags.timestamp.as_deref().unwrap_or(now).to_owned();
     let mut created = match (last, layers.peek()) {
@@ -98,6 +140,7 @@ pub fn tip(
     };
     for (number, item) in stage.body.iter().enumerate() {
         let mut scope = stage.scopes[number].clone();
+        let is_last = number + 1 == stage.body.len();
         if item.instruction.is_filesystem() {
             let layer =
                 layers.next().ok_or_else(|| anyhow!("a layer of stage {} is missing", stage.stage.name))?;
@@ -105,13 +148,19 @@ pub fn tip(
             let step = stage.steps.iter().find(|step| step.items.contains(&number));
             let created_by = renamed_back(&layer.created_by, step.map_or(&[], |s| s.renames.as_slice()));
             let plain = step.and_then(|step| step.without_heredocs.get(&number));
-            let created_by = plain.map_or(created_by.clone(), |plain| plain.created_by(&created_by));
+            let mut created_by = plain.map_or(created_by.clone(), |plain| plain.created_by(&created_by));
+            if rules >= Rules::Buildah39 {
+                let copies = item.instruction.keyword != Keyword::Run;
+                let mounts = step.map_or(&[][..], |step| &step.mounts_of_stages);
+                created_by = completed(&created_by, notes.as_ref(), copies, is_last, mounts);
+            }
             config.add_layer(&layer.diff_id, &layer.created, &created_by, None);
         } else {
             if let Some(next) = layers.peek() {
                 created.clone_from(&next.created);
             }
-            let note = HistoryNote { created: &created, comment: None, suffix: "" };
+            let suffix = notes.as_ref().map(|notes| notes.text(false, is_last)).unwrap_or_default();
+            let note = HistoryNote { created: &created, comment: None, suffix: &suffix };
             config
                 .apply(&item.instruction, &mut scope, &note)
                 .map_err(|problem| anyhow!("line {}: {problem}", item.instruction.line))?;
@@ -130,7 +179,8 @@ pub fn tip(
         crate::image::scratch(format, (&platform.os, &platform.architecture, variant), &created)
     });
     let like = like.in_format(format);
-    let annotations = annotations(&like, ground, flags);
+    let written = config.get("created").and_then(Value::as_str).unwrap_or(&created);
+    let annotations = annotations(&like, ground, flags, written);
     ComposedImage::new(&like, &config, annotations)
 }
 
@@ -206,32 +256,45 @@ fn adjust(config: &mut Value, flags: &TipFlags) {
     }
 }
 
-/// The annotations of a stage's image: those of what it stands on, those of flags, and the real base's.
-pub fn annotations(image: &StoredImage, ground: &Ground<'_>, flags: &TipFlags) -> Map<String, Value> {
+/// The annotations of a stage's image: those of what it stands on, those of flags, the image's time, and the real base's.
+fn annotations(
+    image: &StoredImage,
+    ground: &Ground<'_>,
+    flags: &TipFlags,
+    created: &str,
+) -> Map<String, Value> {
     // Those of the base come along; the base's own base is no longer true.
-    let mut annotations: Map<String, Value> = ground
-        .image
-        .or(Some(image))
-        .and_then(|i| i.manifest.get("annotations"))
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
+    let mut annotations: Map<String, Value> = ground.image.unwrap_or(image).annotations();
     annotations.shift_remove(BASE_DIGEST);
     annotations.shift_remove(BASE_NAME);
+    match flags.created_annotation {
+        CreatedAnnotation::Inherited => {}
+        CreatedAnnotation::Written => {
+            annotations.insert(CREATED.into(), created.into());
+        }
+        CreatedAnnotation::LeftOut => {
+            annotations.shift_remove(CREATED);
+        }
+    }
     for name in &flags.unset_annotations {
         annotations.shift_remove(name);
     }
     for (name, value) in &flags.annotations {
         annotations.insert(name.clone(), value.as_str().into());
     }
-    let (name, digest) = match ground.root {
+    name_base(&mut annotations, ground.root);
+    annotations
+}
+
+/// Writes which image a stage really stands on into the annotations.
+pub fn name_base(annotations: &mut Map<String, Value>, root: Option<&BaseImage>) {
+    let (name, digest) = match root {
         Some(root) => (root.canonical_name.clone(), root.image.digest.clone()),
         None => (String::new(), String::new()),
     };
     annotations.insert(BASE_DIGEST.into(), digest.into());
     annotations.insert(BASE_NAME.into(), name.into());
     annotations.sort_keys();
-    annotations
 }
 
 /// The labels of a stage's leaf, as the design's table has them.
@@ -298,9 +361,34 @@ pub fn in_workdir(image: &StoredImage, workdir: &str) -> anyhow::Result<Composed
             settings.insert("WorkingDir".into(), workdir.into());
         }
     }
-    let annotations =
-        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let annotations = image.annotations();
     ComposedImage::new(image, &config, annotations)
+}
+
+/// A squashed stage's image with the `--layer-label`s that the engine gives to images without a name: to it, each
+/// image of ours has one. `None` where nothing is missing.
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn layer_labelled(image: &StoredImage, flags: &TipFlags) -> anyhow::Result<Option<ComposedImage>> {
+    let missing = || flags.layer_labels.iter().filter(|(key, _)| image.label(key).is_none());
+    if flags.last_is_named || missing().next().is_none() {
+        return Ok(None);
+    }
+    let mut config = image.config.clone();
+    for section in ["config", "container_config"] {
+        let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) else { continue };
+        let all = settings.entry("Labels").or_insert_with(|| json!({}));
+        if all.is_null() {
+            *all = json!({});
+        }
+        let all = all.as_object_mut().context("labels that are no object")?;
+        for (key, value) in missing() {
+            all.insert(key.clone(), value.as_str().into());
+        }
+        all.sort_keys();
+    }
+    ComposedImage::new(image, &config, image.annotations()).map(Some)
 }
 
 /// The leaf: the tip with these labels, as a LABEL instruction would leave it. A comment in the history makes it
@@ -342,7 +430,7 @@ pub fn leaf(
         entry["empty_layer"] = true.into();
         history.push(entry);
     }
-    let annotations = tip.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let annotations = tip.annotations();
     ComposedImage::new(tip, &config, annotations)
 }
 
@@ -386,8 +474,7 @@ pub fn twin(image: &StoredImage, comment: &str) -> anyhow::Result<ComposedImage>
     if let Some(entry) = config.get_mut("history").and_then(Value::as_array_mut).and_then(|h| h.last_mut()) {
         entry["comment"] = comment.into();
     }
-    let annotations =
-        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let annotations = image.annotations();
     ComposedImage::new(image, &config, annotations)
 }
 
@@ -418,8 +505,7 @@ pub fn relabelled(image: &StoredImage, labels: &[(String, String)]) -> anyhow::R
             entry["created_by"] = text.into();
         }
     }
-    let annotations =
-        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let annotations = image.annotations();
     ComposedImage::new(image, &config, annotations)
 }
 
@@ -445,8 +531,7 @@ pub fn plain_base(base: &StoredImage) -> anyhow::Result<Option<ComposedImage>> {
             }
         }
     }
-    let annotations =
-        base.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let annotations = base.annotations();
     ComposedImage::new(base, &config, annotations).map(Some)
 }
 

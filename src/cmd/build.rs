@@ -19,7 +19,7 @@ use self::output::{finish, write_metadata};
 pub use self::sources::Sources;
 use self::sources::{heading_scope, named_values, stage_graph};
 use crate::bases::{BaseImage, Bases};
-use crate::containerfile::PREDEFINED_ARGS;
+use crate::containerfile::{PREDEFINED_ARGS, Rules as Dialect};
 use crate::context::CopiedTree;
 use crate::engine::{self, Listing, Version};
 use crate::execute::{Executed, Execution, execute};
@@ -178,12 +178,17 @@ impl<'a> Build<'a> {
         let bases = Bases::new(engine, &session.store, request.pull, request.pull_flags.clone());
         let wanted = platform.to_string();
         let for_platform = request.platform_given.then_some(wanted.as_str());
-        for name in prepare::images_named(&graph) {
+        // `FROM --platform` counts for the base in later engines (1.39, 1.43); 1.28 looks for the target's.
+        let counts = Dialect::of_buildah(engine.probed().buildah.1.into()) >= Dialect::Buildah39;
+        let platform_of = |own: Option<&str>| own.filter(|_| counts).or(for_platform).map(str::to_owned);
+        for (name, own) in prepare::images_named(&graph) {
             // Errors are told where the name stands, by `prepare`.
-            let _ = bases.resolve(&mut listing, &name, for_platform);
+            let _ = bases.resolve(&mut listing, &name, platform_of(own.as_deref()).as_deref());
         }
         let listed = std::cell::RefCell::new(listing);
-        let image_of = |name: &str| bases.resolve(&mut listed.borrow_mut(), name, for_platform);
+        let image_of = |name: &str, own: Option<&str>| {
+            bases.resolve(&mut listed.borrow_mut(), name, platform_of(own).as_deref())
+        };
         let read = sources.file.stages()?;
         let common = Common {
             file: &sources.file,
@@ -198,6 +203,7 @@ impl<'a> Build<'a> {
             platform: wanted.clone(),
             key_flags: request.key_flags.clone(),
             target_flags: request.target_flags_keyed.clone(),
+            env_instruction: request.env_instruction.clone(),
             target_labels: target_labels(request, session.engine.probed().buildah),
             remote: &remote::identity,
             secrets: &request.secrets,
@@ -429,7 +435,8 @@ impl<'a> Build<'a> {
             .prefix("stagecache-build-")
             .tempdir_in(temporary)
             .context("making a folder for the build (free some space, or set TMPDIR)")?;
-        let images = ResolvedImages(self.bases.all().into_iter().collect());
+        let for_platform = self.request.platform_given.then(|| self.platform.to_string());
+        let images = ResolvedImages(self.bases.for_platform(for_platform.as_deref()));
         let resolve = |name: &str| images.get(name);
         let mut step_flags = self.request.step_flags.clone();
         if self.request.platform_given && self.request.platforms.len() > 1 || self.has_platform_flag() {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use argv::marked;
 pub use cli::CliEngine;
 pub use layers::Layers;
-pub use probe::{Probed, build_help, find, probe};
+pub use probe::{Probed, build_help, find, is_remote, probe};
 pub use storage::{ListedImage, Listing};
 
 pub use crate::flags::EngineKind;

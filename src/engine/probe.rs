@@ -200,13 +200,29 @@ fn read_kept(path: &Path, stamp: &Stamp) -> Option<Probed> {
     (kept.stamp == *stamp).then_some(kept.probed)
 }
 
+/// The error for an engine on another machine; `what` asks for it.
+pub fn is_remote(what: &str) -> anyhow::Error {
+    let without = what.split_once(" in ").map_or(what, |(setting, _)| setting);
+    anyhow!(
+        "{what}: a remote engine keeps its images on another machine, and stagecache has to read their layers and \
+         configs; run it on that machine, or leave {without} out"
+    )
+}
+
 fn ask(kind: EngineKind, program: &Path, globals: &[OsString]) -> anyhow::Result<Probed> {
     let base = Invocation::new(program).args(globals);
     let version_call = match kind {
         EngineKind::Buildah => Invocation::new(program).args(["version", "--json"]),
-        EngineKind::Podman => Invocation::new(program).args(["version", "--format", "json"]),
+        EngineKind::Podman => {
+            let local = globals.iter().filter(|flag| *flag == "--remote=false");
+            Invocation::new(program).args(local).args(["version", "--format", "json"])
+        }
     };
     let version = answer(&version_call)?;
+    // Only a podman that is a client tells of a server (4.3, 5.4, 5.8); it does not take --root and the like.
+    if version.get("Server").is_some_and(|server| !server.is_null()) {
+        return Err(is_remote("remote = true in containers.conf"));
+    }
     let named = match kind {
         EngineKind::Buildah => version.pointer("/version"),
         EngineKind::Podman => version.pointer("/Client/Version"),

@@ -11,7 +11,7 @@ use super::stage::{StageWorker, Standing};
 use crate::bases::BaseImage;
 use crate::event::Event;
 use crate::graph::Origin;
-use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
+use crate::image::{BASE_DIGEST, BASE_NAME, ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
 use crate::render::label_instruction;
 use crate::store::{Edition, Entry};
@@ -151,6 +151,8 @@ impl StageWorker<'_> {
         let image = self.annotated(self.read(id)?, ground, root)?;
         let mended = tip::with_heredocs(&image, self.stage).map_err(|e| self.failure(e))?;
         let image = mended.map(|mended| self.commit(&mended)).transpose()?.unwrap_or(image);
+        let labelled = tip::layer_labelled(&image, self.tip_flags()).map_err(|e| self.failure(e))?;
+        let image = labelled.map(|labelled| self.commit(&labelled)).transpose()?.unwrap_or(image);
         let image = match labels.filter(|labels| !carries(&image, labels)) {
             Some(labels) => {
                 let relabelled = match image.label(tip::STAGE_NAME) {
@@ -165,6 +167,11 @@ impl StageWorker<'_> {
             return Ok(image);
         }
         self.commit(&tip::twin(&image, &self.build_comment()).map_err(|e| self.failure(e))?)
+    }
+
+    fn tip_flags(&self) -> &TipFlags {
+        let execution = self.shared.execution;
+        if self.index == execution.target { &execution.target_tip_flags } else { &execution.tip_flags }
     }
 
     /// The leaf; with `--save-stages` one that has no name, for buildah has no `untag`.
@@ -194,23 +201,16 @@ impl StageWorker<'_> {
         ground: Option<&StoredImage>,
         root: Option<&BaseImage>,
     ) -> Result<StoredImage, Ended> {
-        let has = |key: &str| image.annotation(key).unwrap_or_default().to_owned();
-        if image.format() == ImageFormat::Docker || ground.is_none() {
+        // With --inherit-annotations=false there is nothing of the base.
+        let unnamed = image.annotation(BASE_NAME).is_none() && image.annotation(BASE_DIGEST).is_none();
+        if image.format() == ImageFormat::Docker || ground.is_none() || unnamed {
             return Ok(image);
         }
-        let flags = TipFlags::default();
-        let mut wanted = tip::annotations(&image, &Ground { image: ground, root }, &flags);
-        // What the engine wrote for flags stays.
-        for (key, value) in
-            image.manifest.get("annotations").and_then(|a| a.as_object()).into_iter().flatten()
-        {
-            if key != crate::image::BASE_NAME && key != crate::image::BASE_DIGEST {
-                wanted.insert(key.clone(), value.clone());
-            }
-        }
-        let same = [crate::image::BASE_NAME, crate::image::BASE_DIGEST]
-            .iter()
-            .all(|key| wanted.get(*key).and_then(|v| v.as_str()).unwrap_or_default() == has(key));
+        let mut wanted = image.annotations();
+        tip::name_base(&mut wanted, root);
+        let same = [BASE_NAME, BASE_DIGEST].iter().all(|key| {
+            wanted[*key].as_str().unwrap_or_default() == image.annotation(key).unwrap_or_default()
+        });
         if same {
             return Ok(image);
         }
@@ -245,8 +245,7 @@ impl StageWorker<'_> {
                 return Ok(tip);
             }
         }
-        let flags =
-            if self.index == execution.target { &execution.target_tip_flags } else { &execution.tip_flags };
+        let flags = self.tip_flags();
         let composed = tip::tip(
             self.stage,
             &Ground { image: ground.as_deref(), root },

@@ -62,7 +62,7 @@ impl ImageConfig {
             config.stage_env = Default::default();
         }
         config.entrypoint = list(settings, "Entrypoint");
-        config.cmd = list(settings, "Cmd");
+        config.cmd = Some(list(settings, "Cmd")).filter(|cmd| !cmd.is_empty());
         config.volumes = keys(settings, "Volumes").collect();
         config.workdir = text(settings, "WorkingDir");
         config.labels = keys(settings, "Labels")

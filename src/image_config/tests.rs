@@ -190,6 +190,32 @@ fn a_health_check_is_kept_in_docker_format_only() {
 }
 
 #[test]
+fn later_engines_tell_an_empty_command_from_none() {
+    for (instructions, later) in [
+        ("ENV A=1", Value::Null),
+        ("ENTRYPOINT x", Value::Null),
+        ("CMD []", json!([])),
+        ("CMD []\nENTRYPOINT x", Value::Null),
+    ] {
+        let source = format!("FROM a\n{instructions}");
+        for (rules, expected) in [(Rules::Buildah28, &json!([])), (Rules::Buildah39, &later)] {
+            let config = built(&source, rules, ImageFormat::Docker, &Value::Null).unwrap().to_value();
+            assert_eq!(config["config"]["Cmd"], *expected, "{instructions}, {rules:?}");
+        }
+    }
+}
+
+#[test]
+fn scratch_has_a_working_directory_in_later_engines() {
+    let workdir = |rules| {
+        let config = ImageConfig::scratch(&Platform::parse("linux/amd64").unwrap(), ImageFormat::Oci, rules);
+        config.to_value()["config"].get("WorkingDir").cloned()
+    };
+    assert_eq!(workdir(Rules::Buildah28), None);
+    assert_eq!(workdir(Rules::Buildah39), Some(json!("/")));
+}
+
+#[test]
 fn layers_come_with_their_own_history() {
     let mut config =
         ImageConfig::scratch(&Platform::parse("linux/arm/v7").unwrap(), ImageFormat::Oci, Rules::Buildah39);
@@ -199,7 +225,7 @@ fn layers_come_with_their_own_history() {
         "architecture": "arm",
         "os": "linux",
         "variant": "v7",
-        "config": {"Env": [DEFAULT_PATH]},
+        "config": {"Env": [DEFAULT_PATH], "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:a"]},
         "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "/bin/sh -c x"}],
     });

@@ -100,7 +100,7 @@ impl ImageConfig {
         settings.unless_empty("ExposedPorts", set(&self.exposed_ports));
         settings.unless_empty("Env", self.env());
         settings.unless_empty("Entrypoint", self.entrypoint.clone());
-        settings.unless_empty("Cmd", self.cmd.clone());
+        settings.unless_empty("Cmd", self.cmd.clone().unwrap_or_default());
         settings.unless_empty("Volumes", set(&self.volumes));
         settings.unless_empty("WorkingDir", self.workdir.as_str());
         settings.unless_empty("Labels", self.labels());
@@ -146,7 +146,9 @@ impl ImageConfig {
             settings.always(name, given(name, json!(false)));
         }
         settings.always("Env", self.env());
-        settings.always("Cmd", self.cmd.clone());
+        // 1.28 writes an empty list where there is none; 1.39 and 1.43 tell them apart.
+        let no_cmd = if self.rules == Rules::Buildah28 { json!([]) } else { Value::Null };
+        settings.always("Cmd", self.cmd.clone().map_or(no_cmd, Value::from));
         if let Some(health_check) = &self.health_check {
             settings.always("Healthcheck", health_check.to_value());
         }

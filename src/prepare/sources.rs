@@ -188,6 +188,9 @@ impl Preparer<'_> {
             let (from_shown, content) = match &from {
                 Some(name) => {
                     let origin = self.origin(stage, item, name)?;
+                    if kind == "bind" {
+                        step.mounts_of_stages.push(matches!(origin, Origin::Stage(_)));
+                    }
                     let (shown, content) = self.foreign_content(item, &origin, name)?;
                     let written =
                         written.value.as_deref().and_then(|v| crate::graph::mount_field(v, &["from"]));
@@ -212,6 +215,7 @@ impl Preparer<'_> {
                 None if kind == "cache" => continue,
                 None => {
                     step.uses_context = true;
+                    step.mounts_of_stages.push(false);
                     let path = source.unwrap_or_else(|| ".".into());
                     let read =
                         |digest| FolderRead { named: None, part: ContextPart::Mounted(path.clone()), digest };
@@ -288,7 +292,7 @@ impl Preparer<'_> {
                 (format!("stage {}", self.graph.stages[*index].name), placeholder)
             }
             Origin::Image(image) => {
-                let base = (self.image_of)(image).map_err(|error| {
+                let base = (self.image_of)(image, None).map_err(|error| {
                     let hint = match self.graph.later_stage(name, 0) {
                         Some(line) if line > item.instruction.line => format!(
                             "`{name}`: the stage of that name starts further down, in line {line}: a stage can only use those above it"

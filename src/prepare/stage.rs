@@ -17,7 +17,7 @@ use crate::{key, step};
 pub(super) struct Preparer<'a> {
     pub(super) graph: &'a StageGraph,
     pub(super) common: &'a Common<'a>,
-    pub(super) image_of: &'a dyn Fn(&str) -> anyhow::Result<BaseImage>,
+    pub(super) image_of: &'a dyn Fn(&str, Option<&str>) -> anyhow::Result<BaseImage>,
     pub(super) keep_tree: &'a dyn Fn(&CopiedTree) -> anyhow::Result<String>,
     pub(super) done: &'a BTreeMap<usize, PreparedStage>,
     pub(super) inherited: &'a [String],
@@ -29,9 +29,17 @@ impl Preparer<'_> {
         let is_target = stage.index == self.graph.target;
         let layers = common.layers && !(is_target && common.target_in_one_call);
         let base = match &stage.base {
-            Origin::Image(name) => Some((self.image_of)(name).with_context(|| {
-                common.file.point_at(&stage.from, &stage.base_written, self.hint(stage, name), String::new())
-            })?),
+            Origin::Image(name) => {
+                let base = (self.image_of)(name, stage.platform.as_deref()).with_context(|| {
+                    common.file.point_at(
+                        &stage.from,
+                        &stage.base_written,
+                        self.hint(stage, name),
+                        String::new(),
+                    )
+                })?;
+                Some(base)
+            }
             _ => None,
         };
         let (stage_base, trigger_texts) = self.inheritance(stage, base.as_ref());
@@ -46,6 +54,10 @@ impl Preparer<'_> {
             }
         }
         let triggers = body.len();
+        if let Some(text) = &common.env_instruction {
+            let instruction = trigger_instructions(text)?.remove(0);
+            body.push(BodyItem { instruction, text: format!("{text}\n").into(), place: Place::Flag });
+        }
         for (number, instruction) in stage.body.iter().enumerate() {
             body.push(BodyItem {
                 instruction: instruction.clone(),
@@ -231,6 +243,7 @@ impl Preparer<'_> {
             Place::Trigger => {
                 anyhow!("ONBUILD trigger `{}` of the base: {problem}", text_of(&item.instruction.original))
             }
+            Place::Flag if item.instruction.keyword == Keyword::Env => anyhow!("--env: {problem}"),
             Place::Flag => anyhow!("--label: {problem}"),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::stage::Preparer;
-use super::{PreparedStage, PreparedStep};
+use super::{Place, PreparedStage, PreparedStep};
 use crate::containerfile::{Dialect, Keyword};
 use crate::heredoc::WithoutHeredocs;
 use crate::image::ImageFormat;
@@ -54,7 +54,9 @@ impl Preparer<'_> {
         items: &[usize],
         is_target: bool,
     ) -> anyhow::Result<PreparedStep> {
-        let first = &stage.body[items[0]].instruction;
+        // What flags add has no line.
+        let written = items.iter().find(|&&n| stage.body[n].place != Place::Flag).unwrap_or(&items[0]);
+        let first = &stage.body[*written].instruction;
         let last = &stage.body[*items.last().expect("a step has an instruction")].instruction;
         let runs = items
             .iter()
@@ -87,6 +89,7 @@ impl Preparer<'_> {
             args: Vec::new(),
             build_args: Vec::new(),
             shell: None,
+            mounts_of_stages: Vec::new(),
             record: Vec::new(),
         };
         for (position, &number) in items.iter().enumerate() {
@@ -149,6 +152,7 @@ impl Preparer<'_> {
             args: Vec::new(),
             build_args: Vec::new(),
             shell: None,
+            mounts_of_stages: Vec::new(),
             record: Vec::new(),
         }
     }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use podman_stagecache::flags::{Engines, FLAGS, Kind as FlagKind, Version};
+
 use crate::support::{BASE, BOTH, Built, Kind, Scenario};
 
 /// One error that contains all of these, exit code 125, nothing left.
@@ -99,6 +101,29 @@ fn bad_input_gets_one_error_that_names_the_thing() {
         scenario.assert_clean();
     }
     assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_flag_that_the_engine_lacks_is_refused_with_the_version_that_has_it() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox\nRUN true\n");
+        let installed = scenario.engine(&["--version"]);
+        let installed = installed.split_whitespace().find_map(Version::parse).unwrap();
+        let (others, buildah) = match kind {
+            Kind::Buildah => (Engines::Podman, installed),
+            Kind::Podman => (Engines::Buildah, Version::of_buildah_in_podman(installed)),
+        };
+        let lacking = FLAGS.iter().filter(|flag| flag.since > buildah && !flag.emulated);
+        for flag in lacking.filter(|flag| flag.engines != others) {
+            let given = match flag.kind {
+                FlagKind::Bool => format!("--{}", flag.name),
+                _ => format!("--{}=1", flag.name),
+            };
+            let built = scenario.build(&[&given]);
+            let words = [format!("--{} came with {}", flag.name, kind.name()), flag.since.to_string()];
+            refused(&scenario, built, &words.each_ref().map(String::as_str));
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod bad_input;
 mod failure;
 mod images;
 mod keys;
+mod other_machine;
 mod remote;
 mod upkeep;
 

@@ -167,7 +167,7 @@ impl Facts<'_> {
         let mut image = json!({
             "id": if self.alias(id, None).contains("another") { "its own".to_owned() } else { self.alias(id, None) },
             "manifest": { "mediaType": manifest["mediaType"], "config": manifest["config"]["mediaType"], "layers": media_types },
-            "annotations": self.annotations(&manifest["annotations"]),
+            "annotations": self.annotations(&manifest["annotations"], &config["created"]),
             "config": self.settings(&config["config"]),
             "platform": rest,
             "history": self.history(&config["history"], with_times),
@@ -247,8 +247,12 @@ impl Facts<'_> {
 
     /// The base's digest is shown as the image it belongs to. Native builds often give the digest of an intermediate
     /// image there, of no use to anyone: what is right then follows from the base's name, and that is asked of stagecache.
-    fn annotations(&self, annotations: &Value) -> Value {
+    fn annotations(&self, annotations: &Value, created: &Value) -> Value {
         let mut annotations = annotations.clone();
+        let time = "org.opencontainers.image.created";
+        if annotations.get(time).is_some_and(|value| value == created) {
+            annotations[time] = json!("the image's time");
+        }
         let (name, digest) = ("org.opencontainers.image.base.name", "org.opencontainers.image.base.digest");
         let value = text(&annotations[digest]);
         if value.is_empty() {
