@@ -8,11 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 
 use crate::containerfile::Rules;
-use crate::engine::{Probed, Version};
+use crate::engine::{EngineKind, Probed, Version};
 use crate::flags::values::{self, BuildContext, Environment};
 use crate::flags::{BuildFlags, Platform, PullPolicy, Role, go, platform, pull_policy};
 use crate::image::ImageFormat;
-
 use crate::tip::{CreatedAnnotation, TipFlags};
 use crate::upkeep::Bound;
 
@@ -192,12 +191,18 @@ impl BuildRequest {
         }
         let layers = match flags.bool("layers") {
             Some(layers) => layers,
+            // podman's --squash turns layers off for all stages (4.3).
+            None if probed.kind == EngineKind::Podman && flags.bool("squash") == Some(true) => false,
             None => environment_switch(&environment, "BUILDAH_LAYERS").unwrap_or(true),
         };
+        let podman = probed.kind == EngineKind::Podman;
         let format =
             match text("format").or_else(|| environment_text(&environment, "BUILDAH_FORMAT")).as_deref() {
                 None | Some("oci") => ImageFormat::Oci,
                 Some("docker") => ImageFormat::Docker,
+                // podman looks at the beginning alone, in any case (4.3).
+                Some(name) if podman && name.to_lowercase().starts_with("oci") => ImageFormat::Oci,
+                Some(name) if podman && name.to_lowercase().starts_with("docker") => ImageFormat::Docker,
                 Some(other) => {
                     bail!("unrecognized image type \"{other}\": write --format=oci or --format=docker")
                 }
@@ -292,11 +297,11 @@ impl BuildRequest {
             print_containerfiles: flags.bool("print-containerfiles").unwrap_or(false),
             warnings,
         };
-        request.check(flags)?;
+        request.check(flags, probed)?;
         Ok(request)
     }
 
-    fn check(&self, flags: &BuildFlags) -> anyhow::Result<()> {
+    fn check(&self, flags: &BuildFlags, probed: &Probed) -> anyhow::Result<()> {
         // A name with a transport (`docker-archive:...`) is the engine's to judge.
         const TRANSPORTS: &[&str] = &[
             "docker:",
@@ -341,8 +346,15 @@ impl BuildRequest {
             uuid::Uuid::parse_str(id)
                 .map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
         }
+        // podman 4.3; later ones take it.
+        let old_podman = probed.kind == EngineKind::Podman && probed.buildah < Version(1, 29, 0);
+        if old_podman && flags.is_given("squash") && flags.is_given("layers") {
+            bail!("cannot specify --squash with --layers; leave one of them out");
+        }
         if let Some(path) = self.iid_file.as_ref().or(self.iid_file_raw.as_ref())
             && self.platforms.len() > 1
+            // podman writes the last one's id (4.3).
+            && probed.kind == EngineKind::Buildah
         {
             bail!(
                 "building multiple images, but iidfile {:?} can only be used to store one image ID; leave it out, and name the images",

@@ -7,7 +7,7 @@ mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::{fs, thread};
 
@@ -21,7 +21,7 @@ use self::sources::{heading_scope, named_values, stage_graph};
 use crate::bases::{BaseImage, Bases};
 use crate::containerfile::{PREDEFINED_ARGS, Rules as Dialect};
 use crate::context::CopiedTree;
-use crate::engine::{self, Listing, Version};
+use crate::engine::{self, EngineKind, Listing, Version, ignore_file_to_name};
 use crate::execute::{Executed, Execution, execute};
 use crate::flags::{BuildFlags, Leading, Platform, check_engine, flags_in_help, parse_build};
 use crate::graph::StageGraph;
@@ -428,6 +428,20 @@ impl<'a> Build<'a> {
         Ok(Progress::new(style, log, self.prepared.iter().map(|(index, stage)| (*index, stage))))
     }
 
+    /// The ignore file as calls name it; the engine cannot find it by itself, because a step's Containerfile lies elsewhere.
+    fn ignore_file_to_name(&self, scratch: &Path) -> anyhow::Result<Option<PathBuf>> {
+        let Some(found) = &self.sources.ignore_file else { return Ok(None) };
+        let kind = self.session.engine.probed().kind;
+        if self.request.ignore_file.is_some() || kind == EngineKind::Buildah {
+            return Ok(Some(found.clone()));
+        }
+        let bytes = fs::read(found).with_context(|| format!("reading ignore file {}", found.display()))?;
+        let named = scratch.join("ignore");
+        fs::write(&named, ignore_file_to_name(kind, bytes))
+            .context("writing the ignore file of the steps")?;
+        Ok(Some(named))
+    }
+
     fn execute(&mut self, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
         // As the engines: their temporary files can be as large as layers.
         let temporary = std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from);
@@ -453,7 +467,7 @@ impl<'a> Build<'a> {
             jobs: self.request.jobs,
             context: &self.sources.context.folder,
             is_as_read: &|step| self.sources.are_as_read(step),
-            ignore_file: self.sources.ignore_file.clone(),
+            ignore_file: self.ignore_file_to_name(scratch.path())?,
             named_contexts: named_values(self.request),
             flags: step_flags,
             target_flags: self.request.target_flags.clone(),

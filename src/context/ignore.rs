@@ -34,14 +34,25 @@ impl IgnoreRules {
     /// relative one **in the context directory**, wherever the Containerfile itself was found (1.28.2: from the
     /// parent folder, `-f other/My.cf ctx` looks for `ctx/other/My.cf.dockerignore`). Give the name of the default
     /// Containerfile where none was named, and nothing for one from stdin. `explicit` is `--ignorefile`, relative
-    /// to the current directory. A link in the context is followed within the context only.
+    /// to the current directory; with `as_it_stands` slashes around its lines count. A link in the context is followed
+    /// within the context only.
     pub fn find<'a>(
         context_dir: &Path,
         containerfiles: impl IntoIterator<Item = &'a Path>,
         explicit: Option<&Path>,
+        as_it_stands: bool,
     ) -> Result<Self, ContextError> {
         if let Some(explicit) = explicit {
-            return Self::read(explicit, explicit);
+            let rules = Self::read(explicit, explicit)?;
+            if !as_it_stands {
+                return Ok(rules);
+            }
+            let bytes = fs::read(explicit)
+                .map_err(|source| ContextError::io("reading ignore file", explicit, source))?;
+            let text = super::names::lossy(&bytes);
+            let lines = text.split('\n').filter(|line| !line.starts_with('#'));
+            let compiled = Self::compile(Vec::new(), None, lines);
+            return Ok(Self { path: rules.path, digest: Some(Digest::of(&bytes)), ..compiled });
         }
         for containerfile in containerfiles {
             for suffix in [".dockerignore", ".containerignore"] {
@@ -226,7 +237,7 @@ mod tests {
     fn the_file_beside_the_containerfile_comes_before_those_of_the_context() {
         let dir = tempfile::tempdir().unwrap();
         let find = |containerfile: Option<&Path>, explicit: Option<&Path>| {
-            let rules = IgnoreRules::find(dir.path(), containerfile, explicit).unwrap();
+            let rules = IgnoreRules::find(dir.path(), containerfile, explicit, false).unwrap();
             rules.path().map(|path| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned())
         };
         let cf = Some(Path::new("Cf"));
@@ -237,7 +248,10 @@ mod tests {
         }
         assert_eq!(find(None, None).as_deref(), Some(".containerignore"));
         let explicit = dir.path().join("own");
-        assert!(IgnoreRules::find(dir.path(), cf, Some(&explicit)).is_err(), "a named file has to exist");
+        assert!(
+            IgnoreRules::find(dir.path(), cf, Some(&explicit), false).is_err(),
+            "a named file has to exist"
+        );
         fs::write(&explicit, "b").unwrap();
         assert_eq!(find(cf, Some(&explicit)).as_deref(), Some("own"));
     }
@@ -249,9 +263,9 @@ mod tests {
         fs::create_dir(&context).unwrap();
         fs::write(dir.path().join("rules"), "outside").unwrap();
         std::os::unix::fs::symlink("../rules", context.join(".containerignore")).unwrap();
-        assert!(!IgnoreRules::find(&context, None, None).unwrap().excluded("outside"));
+        assert!(!IgnoreRules::find(&context, None, None, false).unwrap().excluded("outside"));
         fs::write(context.join("rules"), "inside").unwrap();
-        assert!(IgnoreRules::find(&context, None, None).unwrap().excluded("inside"));
+        assert!(IgnoreRules::find(&context, None, None, false).unwrap().excluded("inside"));
     }
 
     proptest! {

@@ -48,12 +48,15 @@ pub fn flag(name: &str, value: impl AsRef<OsStr>) -> OsString {
 }
 
 /// One step: always without the engine's own cache, and never pulling.
-pub fn build_step(invocation: Invocation, call: &StepCall) -> Invocation {
+pub fn build_step(kind: EngineKind, invocation: Invocation, call: &StepCall) -> Invocation {
     let mut args: Vec<OsString> = vec!["build".into()];
     // The user's flags first: what we must hold stands behind them and wins.
     args.extend(call.flags.iter().cloned());
     args.extend(["--no-cache", "--pull=never", "--rm=true", "--force-rm=true"].map(OsString::from));
-    args.push(flag("layers", if call.layers { "true" } else { "false" }));
+    // podman takes no `--layers`, not even a false one, beside `--squash`, which means the same (4.3).
+    if kind == EngineKind::Buildah || !call.flags.iter().any(squashes) {
+        args.push(flag("layers", if call.layers { "true" } else { "false" }));
+    }
     args.push(flag("iidfile", &call.iidfile));
     args.push(marked(&call.mark));
     if let Some(file) = &call.ignore_file {
@@ -78,6 +81,26 @@ pub fn build_step(invocation: Invocation, call: &StepCall) -> Invocation {
     args.push(flag("file", &call.containerfile));
     args.push(call.context.clone().into_os_string());
     Invocation { env, ..invocation.args(args) }
+}
+
+fn squashes(flag: &OsString) -> bool {
+    flag.to_str().is_some_and(|flag| flag == "--squash" || flag.starts_with("--squash="))
+}
+
+/// The bytes of an ignore file that a call has to name although the engine would have found it: podman takes the lines of
+/// a file that is named as they stand, and those of one that it finds without the slashes around them (4.3).
+pub fn ignore_file_to_name(kind: EngineKind, bytes: Vec<u8>) -> Vec<u8> {
+    if kind == EngineKind::Buildah {
+        return bytes;
+    }
+    let mut lines = Vec::new();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let start = line.iter().take_while(|byte| **byte == b'/').count();
+        let end = line.iter().rposition(|byte| *byte != b'/').map_or(start, |last| last + 1);
+        lines.extend_from_slice(&line[start..end.max(start)]);
+        lines.push(b'\n');
+    }
+    lines
 }
 
 /// Marks a call's working container: a secret that no instruction mounts changes nothing, and stands in the
@@ -155,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_step_is_one_call_without_the_engines_cache_and_values_travel_in_the_environment() {
-        let invocation = build_step(Invocation::new("buildah").arg("--root=/r"), &call());
+        let buildah = Invocation::new("buildah").arg("--root=/r");
+        let invocation = build_step(EngineKind::Buildah, buildah, &call());
         let args: Vec<_> = invocation.args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
         assert_eq!(
             args,
@@ -180,6 +204,23 @@ mod tests {
             ]
         );
         assert_eq!(invocation.env, [("V".into(), "a b".into())]);
+    }
+
+    #[test]
+    fn podman_is_not_told_of_layers_beside_squash() {
+        let layers = |flag: &str| {
+            let call = StepCall { flags: vec![flag.into()], ..call() };
+            let invocation = build_step(EngineKind::Podman, Invocation::new("podman"), &call);
+            invocation.args.iter().any(|arg| arg == "--layers=false")
+        };
+        assert_eq!((layers("--squash=true"), layers("--quiet")), (false, true));
+    }
+
+    #[test]
+    fn podman_gets_an_ignore_file_without_the_slashes_that_it_would_not_see_either() {
+        let bytes = b"/a\nb/\n!/c/d//\n//\n# /x/".to_vec();
+        assert_eq!(ignore_file_to_name(EngineKind::Buildah, bytes.clone()), bytes);
+        assert_eq!(ignore_file_to_name(EngineKind::Podman, bytes), b"a\nb\n!/c/d\n\n# /x\n");
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Engine for CliEngine {
     }
 
     fn build(&self, call: &StepCall, output: &mut dyn FnMut(OutputLine)) -> Result<ImageId, EngineError> {
-        let invocation = argv::build_step(self.invocation(), call);
+        let invocation = argv::build_step(self.probed.kind, self.invocation(), call);
         let stdin = if call.stdin.is_some() { Stdio::inherit() } else { Stdio::null() };
         let mut each = |line: OutputLine| {
             if !matches!(&line, OutputLine::Stdout(bytes) if is_the_engines_own(bytes)) {

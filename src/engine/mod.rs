@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use argv::marked;
+pub use argv::{ignore_file_to_name, marked};
 pub use cli::CliEngine;
 pub use layers::Layers;
 pub use probe::{Probed, build_help, find, is_remote, probe};

@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow};
 
 use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, read};
 use crate::context::{ContextReader, FileIndex, IgnoreRules, ReadOptions};
+use crate::engine::EngineKind;
 use crate::flags::Platform;
 use crate::flags::values::BuildContext;
 use crate::graph::{StageGraph, Surroundings};
@@ -44,7 +45,9 @@ impl Sources {
         let rules = Dialect::of_buildah(u64::from(session.engine.probed().buildah.1));
         let file = read(containerfile.bytes.clone(), &containerfile.path, rules)?;
         let names = containerfile.names.iter().map(PathBuf::as_path);
-        let ignore = IgnoreRules::find(&context.folder, names, request.ignore_file.as_deref())?;
+        // podman takes the lines of a named file as they stand (4.3).
+        let as_it_stands = session.engine.probed().kind == EngineKind::Podman;
+        let ignore = IgnoreRules::find(&context.folder, names, request.ignore_file.as_deref(), as_it_stands)?;
         let ignore_file =
             ignore.path().map(std::path::absolute).transpose().context("finding the ignore file")?;
         let options = ReadOptions { ignore_file_mode: request.ignore_file_mode };
