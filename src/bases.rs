@@ -113,11 +113,7 @@ impl<'a> Bases<'a> {
                 Err(said) => said,
             };
             if self.policy == PullPolicy::Never {
-                let said = if said.is_empty() {
-                    said
-                } else {
-                    format!(" ({})", said.trim().trim_start_matches("Error: "))
-                };
+                let said = if said.is_empty() { said } else { format!(" ({})", without_warnings(&said)) };
                 bail!(
                     "cannot resolve image `{name}`: it is not in the storage at {} and the pull policy is never{said}; \
                      pull it first, or leave out --pull=never",
@@ -243,6 +239,13 @@ fn canonical_name(name: &str, names: &[String]) -> String {
     names.iter().find(|n| n.ends_with(&suffix)).or(names.first()).cloned().unwrap_or_default()
 }
 
+/// What an engine says of a failure, without the warnings in front of it (podman 5 on cgroups v1).
+fn without_warnings(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.contains(" level=warning "));
+    let lines: Vec<&str> = lines.map(|line| line.trim_start_matches("Error: ")).collect();
+    lines.join("\n").trim().to_owned()
+}
+
 fn same_platform(has: &str, wanted: &str) -> bool {
     let parts = |p: &str| {
         let mut parts = p.splitn(3, '/').map(str::to_owned);
@@ -304,6 +307,12 @@ mod tests {
         let names = ["quay.io/x/other:1".to_owned(), "docker.io/library/alpine:latest".to_owned()];
         assert_eq!(canonical_name("alpine", &names), "docker.io/library/alpine:latest");
         assert_eq!(canonical_name("deadbeefdead", &names), "quay.io/x/other:1");
+    }
+
+    #[test]
+    fn warnings_of_the_engine_are_no_reason() {
+        let said = "time=\"x\" level=warning msg=\"cgroups-v1\"\nError: nope: image not known\n";
+        assert_eq!(without_warnings(said), "nope: image not known");
     }
 
     #[test]
