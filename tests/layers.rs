@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["session", "recording", "execute", "report", "source", "request"],
     &["step_text", "upkeep"],
     &["plan", "prepare", "bases", "store", "engine", "tip", "event"],
-    &["graph", "step", "key", "render", "context", "verdict", "record", "names"],
+    &["graph", "step", "key", "render", "heredoc", "context", "verdict", "record", "names"],
     &["remote"],
     &["containerfile", "image_config", "flags", "image", "process", "atomic"],
 ];
