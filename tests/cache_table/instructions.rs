@@ -289,7 +289,7 @@ pub const CASES: &[Case] = &[
             ),
             row(
                 "another place in the command",
-                Edit("id=t cat", "id=t,target=/t cat /t"),
+                Edit("id=t cat /run/secrets/t", "id=t,target=/t cat /t"),
                 "a mm",
                 &[("out", "2\n")],
             ),
