@@ -197,7 +197,10 @@ impl World {
                 let whole = digest(&format!("image {files:?}"));
                 (State { files, ..State::default() }, whole)
             }
-            Base::Stage(below) => (done[below].state.below_another(), done[below].whole.clone()),
+            Base::Stage(below) => {
+                let below = done.get(below).ok_or_else(|| format!("no stage {below} above stage {at}"))?;
+                (below.state.below_another(), below.whole.clone())
+            }
         };
         let files_of = |place: Place<'_>| -> Result<Files, String> {
             match place {

@@ -82,7 +82,7 @@ built() {
     local name=$1
     shift
     say "building $name"
-    podman-stagecache build --pull=never --build-arg "DISTRIBUTION=$distribution" --metadata-file "$folder/$name.json" \
+    podman-stagecache build --pull=never --keep-stages=5 --build-arg "DISTRIBUTION=$distribution" --metadata-file "$folder/$name.json" \
         --iidfile "$folder/$name.id" --tag "calc:$name" "$@" . >"$folder/$name.log" 2>&1 || {
         tail -n 40 "$folder/$name.log" >&2
         exit 1
