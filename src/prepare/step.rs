@@ -7,7 +7,7 @@ use super::{Place, PreparedStage, PreparedStep};
 use crate::containerfile::{Dialect, Keyword};
 use crate::heredoc::WithoutHeredocs;
 use crate::image::ImageFormat;
-use crate::key::{digest_of_value, text_of};
+use crate::key::{StepInputs, digest_of_value, text_of};
 use crate::render::ScopedArg;
 
 /// Flags that concern commands only: a step without RUN does not hang on them.
@@ -47,6 +47,35 @@ const RUN_ONLY: &[&str] = &[
     "mount",
 ];
 
+impl PreparedStep {
+    /// A step without instructions, that takes nothing from anywhere.
+    fn bare(lines: (usize, usize), title: String, inputs: StepInputs) -> Self {
+        Self {
+            items: Vec::new(),
+            lines,
+            title,
+            inputs,
+            foreign: Vec::new(),
+            named: Vec::new(),
+            renames: Vec::new(),
+            without_heredocs: BTreeMap::new(),
+            always: None,
+            exclusive: BTreeSet::new(),
+            uses_context: false,
+            reads: Vec::new(),
+            remotes: Vec::new(),
+            runs: false,
+            workdir: None,
+            in_layers: false,
+            args: Vec::new(),
+            build_args: Vec::new(),
+            shell: None,
+            mounts_of_stages: Vec::new(),
+            record: Vec::new(),
+        }
+    }
+}
+
 impl Preparer<'_> {
     pub(super) fn step(
         &self,
@@ -69,28 +98,11 @@ impl Preparer<'_> {
         if is_target && !stage.layers {
             inputs.flags.extend(self.common.target_flags.clone());
         }
+        let title = text_of(&last.original);
         let mut step = PreparedStep {
             items: items.to_vec(),
-            lines: (first.line, last.end_line),
-            title: text_of(&last.original),
-            inputs,
-            foreign: Vec::new(),
-            named: Vec::new(),
-            renames: Vec::new(),
-            without_heredocs: BTreeMap::new(),
-            always: None,
-            exclusive: BTreeSet::new(),
-            uses_context: false,
-            reads: Vec::new(),
-            remotes: Vec::new(),
             runs,
-            workdir: None,
-            in_layers: false,
-            args: Vec::new(),
-            build_args: Vec::new(),
-            shell: None,
-            mounts_of_stages: Vec::new(),
-            record: Vec::new(),
+            ..PreparedStep::bare((first.line, last.end_line), title, inputs)
         };
         for (position, &number) in items.iter().enumerate() {
             self.describe(stage, number, &mut step.inputs)?;
@@ -132,29 +144,7 @@ impl Preparer<'_> {
         if is_target {
             inputs.flags.extend(self.common.target_flags.clone());
         }
-        PreparedStep {
-            items: Vec::new(),
-            lines: stage.stage.lines,
-            title: text_of(&stage.stage.from.original),
-            inputs,
-            foreign: Vec::new(),
-            named: Vec::new(),
-            renames: Vec::new(),
-            without_heredocs: BTreeMap::new(),
-            always: None,
-            exclusive: BTreeSet::new(),
-            uses_context: false,
-            reads: Vec::new(),
-            remotes: Vec::new(),
-            runs: false,
-            workdir: None,
-            in_layers: false,
-            args: Vec::new(),
-            build_args: Vec::new(),
-            shell: None,
-            mounts_of_stages: Vec::new(),
-            record: Vec::new(),
-        }
+        PreparedStep::bare(stage.stage.lines, text_of(&stage.stage.from.original), inputs)
     }
 
     /// What of the ARGs and the SHELL in force has to be said again in the step's own Containerfile.
