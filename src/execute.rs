@@ -5,9 +5,11 @@
 //! fails loses nothing that was finished. Decides nothing but what `plan` had to leave open, and sends
 //! [`Event`]s; who shows or records them is the caller's business.
 
+mod ahead;
 mod call;
 mod images;
 mod shared;
+mod slots;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +23,8 @@ use std::thread;
 use anyhow::anyhow;
 use jiff::Timestamp;
 
-use self::shared::{Free, Shared, Slot};
+use self::shared::{Progress, Shared, Stages};
+use self::slots::Slots;
 use crate::bases::BaseImage;
 use crate::containerfile::{Containerfile, Rules};
 use crate::engine::{Engine, Listing};
@@ -122,7 +125,7 @@ pub struct Executed {
     pub listing: Listing,
     /// The first failure.
     pub failure: Option<BuildFailure>,
-    /// Names that a stage in progress had and that are to go.
+    /// Names that finished stages had while they were in progress, which are to go: still on their last steps.
     pub leftover_names: Vec<String>,
     /// Images that were made for a step to stand on and that nobody looks for again.
     pub passing: Vec<ImageId>,
@@ -143,10 +146,12 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
     let shared = Shared {
         execution,
         events,
-        slots: Mutex::new(execution.prepared.keys().map(|&index| (index, Slot::Pending)).collect()),
+        slots: Slots::new(execution.jobs, ahead::ways(execution.prepared, execution.plan)),
+        stages: Mutex::new(Stages {
+            progress: execution.prepared.keys().map(|&index| (index, Progress::Pending)).collect(),
+            waiting: BTreeMap::new(),
+        }),
         changed: Condvar::new(),
-        free: Mutex::new(Free { slots: execution.jobs.max(1), urgent: 0 }),
-        freed: Condvar::new(),
         turns: Mutex::new(turns),
         turned: Condvar::new(),
         listing: Mutex::new(listing),
@@ -167,18 +172,17 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
                 let stage = stage.stage.name.clone();
                 shared
                     .fail(BuildFailure::Stage { stage, error: anyhow!(error).context("starting a thread") });
-                shared.publish(index, Slot::Failed);
+                shared.publish(index, Progress::Failed);
             }
         }
     });
-    let stages = shared
-        .slots
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
+    let stages = shared.stages.into_inner().unwrap_or_else(PoisonError::into_inner).progress;
+    let stages = stages
         .into_iter()
-        .filter_map(
-            |(index, slot)| if let Slot::Done(outcome) = slot { Some((index, outcome)) } else { None },
-        )
+        .filter_map(|(index, progress)| match progress {
+            Progress::Done(outcome) => Some((index, outcome)),
+            _ => None,
+        })
         .collect();
     Executed {
         stages,

@@ -269,6 +269,12 @@ impl ComposedImage {
         Ok(Self { id: image.id.clone(), config: image.raw_config.clone(), manifest })
     }
 
+    /// The manifest's media type.
+    pub fn media_type(&self) -> String {
+        let manifest: Value = serde_json::from_slice(&self.manifest).unwrap_or_default();
+        manifest.get("mediaType").and_then(Value::as_str).unwrap_or(OCI_MANIFEST).to_owned()
+    }
+
     /// The image as it will be stored.
     ///
     /// # Errors

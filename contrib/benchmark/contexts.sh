@@ -11,7 +11,8 @@ files() {
     for ((n = 1; n <= folders; n++)); do
         mkdir -p "$folder/d$n"
         # Twice as fast as anything that opens each file from the shell.
-        seq -f "folder $n line %.0f" 1 $((files * bytes / 12 + 1)) | head -c $((files * bytes)) |
+        # What `head` has enough of ends by a broken pipe.
+        { seq -f "folder $n line %.0f" 1 $((files * bytes / 12 + 1)) || true; } | head -c $((files * bytes)) |
             split --bytes="$bytes" --suffix-length=3 --numeric-suffixes - "$folder/d$n/f"
     done
 }

@@ -4,7 +4,7 @@
 //! here with the version it was seen in.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{EngineKind, ImageRequest, StepCall};
 use crate::image::ImageId;
@@ -109,10 +109,10 @@ pub fn marked(mark: &str) -> OsString {
     flag("secret", format!("id={mark},src=/dev/null"))
 }
 
-/// Commits a config from a `dir:` folder without layer blobs (facts: 60 to 150 ms, every version from 1.28).
-pub fn commit_config(invocation: Invocation, folder: &PathBuf) -> Invocation {
-    let mut source = OsString::from("dir:");
-    source.push(folder);
+/// Commits a config from a folder or an archive without layer blobs.
+pub fn commit_config(invocation: Invocation, transport: &str, path: &Path) -> Invocation {
+    let mut source = OsString::from(transport);
+    source.push(path);
     invocation.args(["pull", "--quiet"]).arg(source)
 }
 

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 use super::layers::{self, Layers};
 use super::storage::{self, ImageStore, Listing};
-use super::{CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, Probed, StepCall, argv, copied};
+use super::{
+    CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, Probed, StepCall, argv, commit, copied,
+};
 use crate::image::{ComposedImage, ImageId, StoredImage};
 use crate::process::{self, Ended, Invocation, OutputLine};
 
@@ -67,6 +70,20 @@ impl CliEngine {
 
     fn broken(&self, verb: &'static str, problem: impl Into<String>) -> EngineError {
         EngineError::Result { program: self.probed.kind.name().to_owned(), verb, problem: problem.into() }
+    }
+
+    fn take_config(
+        &self,
+        image: &ComposedImage,
+        transport: &str,
+        path: &Path,
+    ) -> Result<ImageId, EngineError> {
+        let ended = self.run("pull", &argv::commit_config(self.invocation(), transport, path))?;
+        let id = self.printed_id("pull", &ended)?;
+        if id != image.id {
+            return Err(self.broken("pull", format!("committed {id} instead of {}", image.id)));
+        }
+        Ok(id)
     }
 
     fn printed_id(&self, verb: &'static str, ended: &Ended) -> Result<ImageId, EngineError> {
@@ -163,19 +180,19 @@ impl Engine for CliEngine {
         self.printed_id("pull", &ended)
     }
 
-    fn commit_config(&self, image: &ComposedImage) -> Result<ImageId, EngineError> {
-        let io =
-            |e: std::io::Error| self.broken("pull", format!("writing the folder of a config commit: {e}"));
-        let folder = tempfile::Builder::new().prefix("stagecache-commit-").tempdir().map_err(io)?;
-        fs::write(folder.path().join("version"), "Directory Transport Version: 1.1\n").map_err(io)?;
-        fs::write(folder.path().join("manifest.json"), &image.manifest).map_err(io)?;
-        fs::write(folder.path().join(image.id.as_str()), &image.config).map_err(io)?;
-        let path = folder.path().to_owned();
-        let ended = self.run("pull", &argv::commit_config(self.invocation(), &path))?;
-        let id = self.printed_id("pull", &ended)?;
-        if id != image.id {
-            return Err(self.broken("pull", format!("committed {id} instead of {}", image.id)));
+    fn commit_config(&self, image: &ComposedImage, name: Option<&str>) -> Result<ImageId, EngineError> {
+        let io = |e: std::io::Error| self.broken("pull", format!("writing a config commit: {e}"));
+        if let Some(name) = name {
+            let archive = commit::archive(image, name).map_err(io)?;
+            match self.take_config(image, "oci-archive:", archive.path()) {
+                // A policy may allow the one transport and not the other.
+                Err(EngineError::Failed { .. }) => {}
+                other => return other,
+            }
         }
+        let folder = commit::folder(image).map_err(io)?;
+        let id = self.take_config(image, "dir:", folder.path())?;
+        self.tag(&id, &name.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
         Ok(id)
     }
 

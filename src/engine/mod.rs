@@ -5,6 +5,7 @@
 
 mod argv;
 mod cli;
+mod commit;
 mod copied;
 pub mod layers;
 mod probe;
@@ -189,11 +190,11 @@ pub trait Engine: Send + Sync {
     /// When it cannot be had.
     fn pull(&self, request: &ImageRequest) -> Result<ImageId, EngineError>;
 
-    /// Commits a config over layers that are in the storage.
+    /// Commits a config over layers that are in the storage, under a name where one is given.
     ///
     /// # Errors
     /// When the engine refuses it (a policy, layers that are gone).
-    fn commit_config(&self, image: &ComposedImage) -> Result<ImageId, EngineError>;
+    fn commit_config(&self, image: &ComposedImage, name: Option<&str>) -> Result<ImageId, EngineError>;
 
     /// Gives an image names.
     ///

@@ -163,7 +163,7 @@ impl StageWorker<'_> {
     pub(super) fn stage_labels(&self) -> Option<Vec<(String, String)>> {
         let execution = self.shared.execution;
         let base = match self.stage.stage.base {
-            Origin::Stage(index) => Some(self.shared.outcome(index).ok()?.leaf.clone()),
+            Origin::Stage(index) => Some(self.outcome(index).ok()?.leaf.clone()),
             _ => None,
         };
         let labels = Labels {

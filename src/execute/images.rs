@@ -6,7 +6,8 @@ use std::thread;
 use jiff::Timestamp;
 
 use super::StageOutcome;
-use super::shared::{Ended, Slot, Urgency, locked};
+use super::shared::{Ended, Progress, locked};
+use super::slots::Urgency;
 use super::stage::{StageWorker, Standing};
 use crate::bases::BaseImage;
 use crate::event::Event;
@@ -89,7 +90,7 @@ impl StageWorker<'_> {
             root,
             built: std::mem::take(&mut self.built),
         };
-        self.shared.publish(self.index, Slot::Done(Arc::new(outcome.clone())));
+        self.shared.publish(self.index, Progress::Done(Arc::new(outcome.clone())));
         let settled = self.settle(&outcome, leaf.as_ref());
         if matches!(settled, Err(Ended::Stopped)) && !process::interrupted() {
             // The stage is done: that another one failed does not take its image away.
@@ -110,21 +111,23 @@ impl StageWorker<'_> {
 
     /// Leaf and names, which no other stage waits for.
     fn settle(&self, outcome: &StageOutcome, leaf: Option<&ComposedImage>) -> Result<(), Ended> {
-        let leaf = || leaf.map_or(Ok(()), |leaf| self.commit_when(leaf, Urgency::CanWait).map(drop));
+        let name = outcome.name.as_deref();
+        let leaf =
+            |name| leaf.map_or(Ok(()), |leaf| self.commit_when(leaf, name, Urgency::CanWait).map(drop));
         if outcome.named != outcome.tip.id {
-            leaf()?;
+            leaf(name)?;
             return self.name_images(outcome);
         }
         let tip = || {
-            if outcome.name.is_some() {
+            if name.is_some() {
                 let tip = ComposedImage::again(&outcome.tip).map_err(|e| self.failure(e))?;
-                self.commit_when(&tip, Urgency::CanWait)?;
+                self.commit_when(&tip, name, Urgency::CanWait)?;
             }
             self.name_images(outcome)
         };
         thread::scope(|scope| {
             let named = scope.spawn(tip);
-            let made = leaf();
+            let made = leaf(None);
             named.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(made)
         })
     }
@@ -279,10 +282,16 @@ impl StageWorker<'_> {
 
     /// Commits a composed image unless the storage has it, with the same annotations.
     pub(super) fn commit(&self, composed: &ComposedImage) -> Result<StoredImage, Ended> {
-        self.commit_when(composed, Urgency::Now)
+        self.commit_when(composed, None, Urgency::Now)
     }
 
-    fn commit_when(&self, composed: &ComposedImage, urgency: Urgency) -> Result<StoredImage, Ended> {
+    /// The name is given to an image that is committed; one that is there keeps those that it has.
+    fn commit_when(
+        &self,
+        composed: &ComposedImage,
+        name: Option<&str>,
+        urgency: Urgency,
+    ) -> Result<StoredImage, Ended> {
         let stored = composed.stored().map_err(|e| self.failure(e))?;
         let there =
             self.shared.has_image(&composed.id)
@@ -291,9 +300,13 @@ impl StageWorker<'_> {
                 });
         if !there {
             let _slot = self.shared.call_slot(urgency)?;
-            self.shared.execution.engine.commit_config(composed).map_err(|e| self.failure(e.into()))?;
+            let engine = self.shared.execution.engine;
+            engine.commit_config(composed, name).map_err(|e| self.failure(e.into()))?;
             if !self.shared.has_image(&composed.id) {
                 self.note_image(&composed.id, Vec::new());
+            }
+            if let Some(name) = name {
+                locked(&self.shared.listing).name(&composed.id, name);
             }
         }
         Ok(stored)
@@ -330,53 +343,19 @@ impl StageWorker<'_> {
         (tip.clone(), named.then(|| names::leaf_name(own, tip, &[])))
     }
 
-    /// Names what is to stay, and takes the name of the build in progress off the steps.
+    /// Names what is to stay. The name of the build in progress is left to the end, where all of them go at once.
     fn name_images(&self, outcome: &StageOutcome) -> Result<(), Ended> {
         let execution = self.shared.execution;
+        if let Some(name) = &outcome.name
+            && locked(&self.shared.listing).named(name) != Some(&outcome.named)
+        {
+            let names = std::slice::from_ref(name);
+            execution.engine.tag(&outcome.named, names).map_err(|e| self.failure(e.into()))?;
+            locked(&self.shared.listing).name(&outcome.named, name);
+        }
         let building = self.building_name();
-        let Some(name) = &outcome.name else {
-            let base_alone = self.stage.body.is_empty() && outcome.leaf == outcome.tip.id;
-            if base_alone || execution.labelling.save_stages {
-                return Ok(());
-            }
-            return self.release(&building, &outcome.tip.id);
-        };
-        let (has_name, has_building) = {
-            let listing = locked(&self.shared.listing);
-            (listing.named(name) == Some(&outcome.named), listing.named(&building).is_some())
-        };
-        let mut wanted = Vec::new();
-        if !has_name {
-            wanted.push(name.clone());
-        }
-        if has_building {
-            // The name moves off the step before it is removed: removing an image's only name removes the image.
-            wanted.push(building.clone());
-        }
-        if !wanted.is_empty() {
-            execution.engine.tag(&outcome.named, &wanted).map_err(|e| self.failure(e.into()))?;
-            let mut listing = locked(&self.shared.listing);
-            for name in &wanted {
-                listing.name(&outcome.named, name);
-            }
-        }
-        if has_building {
+        if locked(&self.shared.listing).named(&building).is_some() {
             locked(&self.shared.leftover).push(building);
-        }
-        Ok(())
-    }
-
-    /// The stage's image has, or gets, a name from the user, or must have none: the name of the build in progress is
-    /// all that is to go.
-    pub(super) fn release(&self, building: &str, id: &ImageId) -> Result<(), Ended> {
-        let held = locked(&self.shared.listing).named(building).cloned();
-        if held.is_some() {
-            if held.as_ref() != Some(id) {
-                let names = [building.to_owned()];
-                self.shared.execution.engine.tag(id, &names).map_err(|e| self.failure(e.into()))?;
-                locked(&self.shared.listing).name(id, building);
-            }
-            locked(&self.shared.leftover).push(building.to_owned());
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::slots::{CallSlot, Slots, Urgency};
 use super::stage::StageWorker;
 use super::{Execution, StageOutcome};
 use crate::engine::Listing;
@@ -14,19 +15,25 @@ use crate::image::ImageId;
 use crate::prepare::PreparedStage;
 use crate::process;
 
-pub(super) enum Slot {
+/// How far a stage is.
+pub(super) enum Progress {
     Pending,
     Done(Arc<StageOutcome>),
     Failed,
 }
 
+/// How far each stage is, and for which one others wait.
+pub(super) struct Stages {
+    pub(super) progress: BTreeMap<usize, Progress>,
+    pub(super) waiting: BTreeMap<usize, usize>,
+}
+
 pub(super) struct Shared<'a> {
     pub(super) execution: &'a Execution<'a>,
     pub(super) events: Sender<Event>,
-    pub(super) slots: Mutex<BTreeMap<usize, Slot>>,
+    pub(super) slots: Slots,
+    pub(super) stages: Mutex<Stages>,
     pub(super) changed: Condvar,
-    pub(super) free: Mutex<Free>,
-    pub(super) freed: Condvar,
     /// Steps that hold a lock alone, in the file's order, that are not over yet.
     pub(super) turns: Mutex<BTreeMap<String, BTreeSet<(usize, usize)>>>,
     pub(super) turned: Condvar,
@@ -35,22 +42,6 @@ pub(super) struct Shared<'a> {
     pub(super) failure: Mutex<Option<BuildFailure>>,
     pub(super) leftover: Mutex<Vec<String>>,
     pub(super) passing: Mutex<Vec<ImageId>>,
-}
-
-/// Engine calls that can be made now.
-pub(super) struct Free {
-    pub(super) slots: usize,
-    /// How many wait that others wait for.
-    pub(super) urgent: usize,
-}
-
-/// Whether a call keeps others waiting.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Urgency {
-    /// It does.
-    Now,
-    /// It does not: those that do go first. What stands behind it is done: it is made though another stage has failed.
-    CanWait,
 }
 
 /// Why a stage ended early.
@@ -65,16 +56,6 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A slot for one engine call; free again when dropped.
-pub(super) struct CallSlot<'a>(pub(super) &'a Shared<'a>);
-
-impl Drop for CallSlot<'_> {
-    fn drop(&mut self) {
-        locked(&self.0.free).slots += 1;
-        self.0.freed.notify_all();
-    }
-}
-
 /// A stage whose thread panics has failed: others must not wait for it.
 pub(super) struct PanicGuard<'a> {
     pub(super) shared: &'a Shared<'a>,
@@ -85,8 +66,8 @@ impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.shared.stop.store(true, Ordering::SeqCst);
-            self.shared.publish(self.index, Slot::Failed);
-            self.shared.freed.notify_all();
+            self.shared.publish(self.index, Progress::Failed);
+            self.shared.slots.wake();
             self.shared.turned.notify_all();
         }
     }
@@ -113,8 +94,15 @@ impl<'a> Shared<'a> {
         let _ = self.events.send(event);
     }
 
-    pub(super) fn publish(&self, index: usize, slot: Slot) {
-        locked(&self.slots).insert(index, slot);
+    /// Says how far a stage is, to those that wait for it.
+    pub(super) fn publish(&self, index: usize, progress: Progress) {
+        let mut stages = locked(&self.stages);
+        stages.progress.insert(index, progress);
+        let waits = |(stage, wanted): (&usize, &usize)| (*wanted == index).then_some(*stage);
+        self.slots.go_on(stages.waiting.iter().filter_map(waits));
+        stages.waiting.retain(|_, wanted| *wanted != index);
+        drop(stages);
+        self.slots.waits(index);
         self.changed.notify_all();
     }
 
@@ -127,7 +115,7 @@ impl<'a> Shared<'a> {
         if !self.stop.swap(true, Ordering::SeqCst) {
             process::end_children();
         }
-        self.freed.notify_all();
+        self.slots.wake();
         self.turned.notify_all();
         self.changed.notify_all();
     }
@@ -140,14 +128,14 @@ impl<'a> Shared<'a> {
         let _guard = PanicGuard { shared: self, index };
         let mut worker = StageWorker { shared: self, index, stage, built: Vec::new(), label_key: None };
         match worker.run() {
-            Ok(outcome) => self.publish(index, Slot::Done(Arc::new(outcome))),
+            Ok(outcome) => self.publish(index, Progress::Done(Arc::new(outcome))),
             Err(ended) => {
                 match ended {
                     Ended::Failure(failure) => self.fail(*failure),
                     Ended::Stopped if process::interrupted() => self.fail(BuildFailure::Interrupted),
                     Ended::Stopped => {}
                 }
-                self.publish(index, Slot::Failed);
+                self.publish(index, Progress::Failed);
             }
         }
         // Steps that were not reached do not keep others waiting.
@@ -156,38 +144,31 @@ impl<'a> Shared<'a> {
         }
     }
 
-    pub(super) fn outcome(&self, index: usize) -> Result<Arc<StageOutcome>, Ended> {
-        let mut slots = locked(&self.slots);
+    /// What a stage leaves, for stage `asks`, which waits for it.
+    pub(super) fn outcome(&self, index: usize, asks: usize) -> Result<Arc<StageOutcome>, Ended> {
+        let mut stages = locked(&self.stages);
         loop {
-            match slots.get(&index) {
-                Some(Slot::Done(outcome)) => return Ok(outcome.clone()),
-                Some(Slot::Pending) => {
-                    slots = self.changed.wait(slots).unwrap_or_else(PoisonError::into_inner);
+            match stages.progress.get(&index) {
+                Some(Progress::Done(outcome)) => return Ok(outcome.clone()),
+                Some(Progress::Pending) => {
+                    stages.waiting.insert(asks, index);
+                    self.slots.waits(asks);
+                    stages = self.changed.wait(stages).unwrap_or_else(PoisonError::into_inner);
                 }
-                Some(Slot::Failed) | None => return Err(Ended::Stopped),
+                Some(Progress::Failed) | None => return Err(Ended::Stopped),
             }
         }
     }
 
-    pub(super) fn call_slot(&'a self, urgency: Urgency) -> Result<CallSlot<'a>, Ended> {
-        let now = urgency == Urgency::Now;
-        let mut free = locked(&self.free);
-        free.urgent += usize::from(now);
-        let slot = loop {
-            if if now { self.stopped() } else { process::interrupted() } {
-                break Err(Ended::Stopped);
-            }
-            if free.slots > 0 && (now || free.urgent == 0) {
-                free.slots -= 1;
-                break Ok(CallSlot(self));
-            }
-            free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
-        };
-        free.urgent -= usize::from(now);
-        if free.urgent == 0 && free.slots > 0 {
-            self.freed.notify_all();
-        }
-        slot
+    /// A slot for a step.
+    pub(super) fn step_slot(&self, step: (usize, usize)) -> Result<CallSlot<'_>, Ended> {
+        self.slots.for_step(step, || self.stopped()).ok_or(Ended::Stopped)
+    }
+
+    /// A slot for another call.
+    pub(super) fn call_slot(&self, urgency: Urgency) -> Result<CallSlot<'_>, Ended> {
+        let stopped = || if urgency == Urgency::CanWait { process::interrupted() } else { self.stopped() };
+        self.slots.take(urgency, stopped).ok_or(Ended::Stopped)
     }
 
     pub(super) fn turn(&'a self, step: (usize, usize), locks: &BTreeSet<String>) -> Result<Turn<'a>, Ended> {
@@ -199,8 +180,10 @@ impl<'a> Shared<'a> {
             let first =
                 |lock: &String| turns.get(lock).and_then(BTreeSet::first).is_none_or(|first| *first >= step);
             if locks.iter().all(first) {
+                self.slots.go_on([step.0]);
                 return Ok(Turn { shared: self, step });
             }
+            self.slots.waits(step.0);
             turns = self.turned.wait(turns).unwrap_or_else(PoisonError::into_inner);
         }
     }

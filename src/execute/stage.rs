@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::StageOutcome;
-use super::shared::{Ended, Shared, Turn, Urgency};
+use super::shared::{Ended, Shared, Turn};
 use crate::engine::{CopiedRequest, EngineError};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
@@ -53,11 +53,16 @@ impl<'a> StageWorker<'a> {
         Ended::Failure(Box::new(BuildFailure::Stage { stage: self.stage.stage.name.clone(), error }))
     }
 
+    /// What another stage leaves.
+    pub(super) fn outcome(&self, index: usize) -> Result<Arc<StageOutcome>, Ended> {
+        self.shared.outcome(index, self.index)
+    }
+
     pub(super) fn run(&mut self) -> Result<StageOutcome, Ended> {
         let execution = self.shared.execution;
         let planned = &execution.plan.stages[&self.index];
         let below = match self.stage.stage.base {
-            Origin::Stage(index) => Some(self.shared.outcome(index)?),
+            Origin::Stage(index) => Some(self.outcome(index)?),
             _ => None,
         };
         let ground: Option<Arc<StoredImage>> = match (&below, &self.stage.base) {
@@ -211,7 +216,7 @@ impl<'a> StageWorker<'a> {
             self.label_key = self.content_key(content_key.clone().map(Parent::Step).as_ref());
         }
         let from = self.from(step, standing)?;
-        let slot = self.shared.call_slot(Urgency::Now)?;
+        let slot = self.shared.step_slot(id)?;
         let (image, duration_ms) = self.call(n, step, from.as_ref())?;
         drop(slot);
         drop(locks);
@@ -288,7 +293,7 @@ impl<'a> StageWorker<'a> {
         let mut of_stages = BTreeMap::new();
         for foreign in &step.foreign {
             if let Origin::Stage(index) = foreign.origin {
-                of_stages.insert(index, self.shared.outcome(index)?.edition.clone());
+                of_stages.insert(index, self.outcome(index)?.edition.clone());
             }
         }
         Ok(editions(step, standing.edition.clone(), &|index| of_stages[&index].clone()))
@@ -298,7 +303,7 @@ impl<'a> StageWorker<'a> {
     pub(super) fn takes_unkeyed(&self, step: &PreparedStep) -> Result<bool, Ended> {
         for foreign in &step.foreign {
             if let Origin::Stage(index) = foreign.origin
-                && self.shared.outcome(index)?.unkeyed
+                && self.outcome(index)?.unkeyed
             {
                 return Ok(true);
             }
@@ -346,7 +351,7 @@ impl<'a> StageWorker<'a> {
     pub(super) fn image_of(&self, origin: &Origin) -> Result<Option<ImageId>, Ended> {
         match origin {
             Origin::Stage(index) => {
-                let outcome = self.shared.outcome(*index)?;
+                let outcome = self.outcome(*index)?;
                 let image = outcome.files.as_ref().unwrap_or(&outcome.tip.id);
                 self.revive(image)?;
                 Ok(Some(image.clone()))

@@ -181,6 +181,39 @@ fn independent_stages_run_at_the_same_time() {
 }
 
 #[test]
+fn the_stage_with_the_longest_way_to_the_end_goes_first() {
+    let text = "FROM docker.io/library/busybox AS short\nRUN echo short >/short\n\
+                FROM docker.io/library/busybox AS first\nRUN echo 1 >/long\n\
+                FROM first AS second\nRUN echo 2 >>/long\nRUN echo 3 >>/long\nRUN echo 4 >>/long\n\
+                FROM scratch\nCOPY --from=short /short /\nCOPY --from=second /long /\n";
+    for kind in BOTH {
+        let built = Scenario::on(kind, text).build(&["--jobs=1"]).ok();
+        let (short, first) = (span(&built, "short"), span(&built, "first"));
+        assert!(first.1 <= short.0, "{kind:?}: {short:?} does not stand behind {first:?}");
+        let second = span(&built, "second");
+        assert!(second.1 <= short.0, "{kind:?}: {short:?} does not stand behind {second:?}");
+    }
+}
+
+#[test]
+fn stage_images_are_named_as_they_are_committed() {
+    let text = "FROM docker.io/library/busybox AS a\nRUN echo a >/a\n\
+                FROM docker.io/library/busybox AS b\nRUN echo b >/b\n\
+                FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, text);
+        let built = scenario.build(&["-t", "app:1"]).ok();
+        // One call gives the user's name, and takes the names off that stages have while they are built.
+        assert_eq!(built.called("tag"), 1, "{kind:?}");
+        for stage in ["a", "b"] {
+            assert_eq!(scenario.labelled("io.buildah.stage.name", stage).len(), 1, "{kind:?}: {stage}");
+        }
+        let names: Vec<String> = scenario.listed().into_iter().flat_map(|image| image.names).collect();
+        assert!(!names.iter().any(|name| name.contains(":building-")), "{kind:?}: {names:?}");
+    }
+}
+
+#[test]
 fn stages_that_share_a_cache_mount_run_one_after_the_other_in_the_files_order() {
     for kind in BOTH {
         let built = sleepers(kind, "--mount=type=cache,target=/cache");

@@ -195,9 +195,11 @@ fn remove_stage(scenario: &Scenario, stage: &str) {
     for _ in 0..600 {
         let of_stage = |name: &&String| name.starts_with(&prefix) && !name.contains(":building-");
         let listed = scenario.listed();
-        let name = listed.iter().flat_map(|image| &image.names).find(of_stage);
-        if let Some(name) = name {
-            scenario.engine(&["rmi", "--force", name]);
+        let names = || listed.iter().flat_map(|image| &image.names);
+        if names().any(|name| of_stage(&name)) {
+            for name in names().filter(|name| name.starts_with(&prefix)) {
+                scenario.engine(&["rmi", "--force", name]);
+            }
             // Its tip and its steps, which have no name now; one may take another along.
             for image in scenario.listed().iter().filter(|image| image.names.is_empty()) {
                 scenario.engine_output(scenario.kind, &["rmi", "--force", &image.id]);

@@ -414,7 +414,7 @@ impl Engine for ModelEngine {
         Err(failed("pull", format!("{}: nothing can be pulled", request.name)))
     }
 
-    fn commit_config(&self, image: &ComposedImage) -> Result<ImageId, EngineError> {
+    fn commit_config(&self, image: &ComposedImage, name: Option<&str>) -> Result<ImageId, EngineError> {
         let stored = image.stored().unwrap();
         let mut storage = self.storage();
         let layers = stored.diff_ids();
@@ -424,6 +424,7 @@ impl Engine for ModelEngine {
             return Err(failed("pull", "a layer is missing"));
         }
         storage.images.insert(stored.id.clone(), stored);
+        storage.names.extend(name.map(|name| (name.to_owned(), image.id.clone())));
         Ok(image.id.clone())
     }
 

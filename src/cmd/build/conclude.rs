@@ -42,12 +42,28 @@ impl Build<'_> {
         let missing: Vec<String> =
             wanted.iter().filter(|name| executed.listing.named(name) != Some(&image)).cloned().collect();
         let parked = self.park(&executed.listing, &missing, &image)?;
-        if !missing.is_empty() {
-            engine.tag(&image, &missing)?;
+        // Removing an image's only name removes the image: names that are to go move to one that has a name to stay.
+        let keeper = match &wanted[..] {
+            // The target first: the others' may have been removed since.
+            [] => std::iter::once(target.as_ref())
+                .chain(executed.stages.values().map(AsRef::as_ref))
+                .find(|stage| stage.name.is_some())
+                .map(|stage| &stage.named),
+            _ => Some(&image),
+        };
+        let mut second_names = Vec::new();
+        if let Some(keeper) = keeper {
+            let unfinished = self.of_unfinished(&executed);
+            let there = |name: &&String| executed.listing.named(name).is_some();
+            second_names.extend(executed.leftover_names.iter().chain(&unfinished).filter(there).cloned());
+            let moved: Vec<String> = missing.iter().chain(&second_names).cloned().collect();
+            engine.tag(keeper, &moved)?;
+            if !unfinished.is_empty() {
+                self.session.store.forget_names(&unfinished)?;
+            }
+        } else {
+            self.hold_unfinished(&executed.listing)?;
         }
-        // Each has been moved to an image that has another name, so only the name goes.
-        let mut second_names = executed.leftover_names.clone();
-        second_names.extend(self.release_unfinished(&executed)?);
         let parked = parked.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)).collect();
         // What is parked is older than what this build made: the last of a list are kept longest.
         let mut kept: Vec<(String, String)> = parked;
@@ -105,25 +121,10 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Moves the names that earlier builds' unfinished stages hold to the stages that are finished now, and returns them:
-    /// they can be removed then without removing an image.
-    pub(super) fn release_unfinished(&self, executed: &Executed) -> anyhow::Result<Vec<String>> {
-        let mut released = Vec::new();
-        for (index, outcome) in &executed.stages {
-            let stage = &self.graph.stages[*index].name;
-            let held = self.session.store.names_of(&self.identity, &unfinished_of(stage));
-            let there: Vec<String> =
-                held.iter().filter(|name| executed.listing.named(name).is_some()).cloned().collect();
-            let named_by_user = *index == self.graph.target && !self.request.names.is_empty();
-            if (outcome.name.is_some() || named_by_user) && !there.is_empty() {
-                self.session.engine.tag(&outcome.named, &there)?;
-                released.extend(there);
-            }
-            if !held.is_empty() {
-                self.session.store.forget_names(&held)?;
-            }
-        }
-        Ok(released)
+    /// The names that earlier builds' unfinished stages hold, of the stages that are finished now.
+    fn of_unfinished(&self, executed: &Executed) -> Vec<String> {
+        let stages = executed.stages.keys().map(|index| &self.graph.stages[*index].name);
+        stages.flat_map(|stage| self.session.store.names_of(&self.identity, &unfinished_of(stage))).collect()
     }
 
     /// The keys for next time; stages that were not reached keep those of last time.

@@ -1,0 +1,95 @@
+//! What a config commit hands to the engine: an image's manifest and config, without the layers that the storage has.
+
+use std::fs;
+use std::io;
+
+use serde_json::json;
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::image::{ComposedImage, hex};
+use sha2::{Digest, Sha256};
+
+/// A folder for the `dir:` transport, which leaves no name (facts: 60 to 150 ms, every version from 1.28).
+///
+/// # Errors
+/// When it cannot be written.
+pub fn folder(image: &ComposedImage) -> io::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("stagecache-commit-").tempdir()?;
+    fs::write(folder.path().join("version"), "Directory Transport Version: 1.1\n")?;
+    fs::write(folder.path().join("manifest.json"), &image.manifest)?;
+    fs::write(folder.path().join(image.id.as_str()), &image.config)?;
+    Ok(folder)
+}
+
+/// A file for the `oci-archive:` transport, which leaves the name that its index gives: no second call for that.
+///
+/// A docker-format manifest in there stays one (buildah 1.28, 1.39 and 1.43, podman 4.3, 5.4 and 5.8). An `oci:` folder
+/// would be named after itself (1.28), and a `docker-archive:` has to hold the layers.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn archive(image: &ComposedImage, name: &str) -> io::Result<NamedTempFile> {
+    let file = tempfile::Builder::new().prefix("stagecache-commit-").suffix(".tar").tempfile()?;
+    let manifest = hex(&Sha256::digest(&image.manifest));
+    let index = json!({
+        "schemaVersion": 2,
+        "manifests": [{
+            "mediaType": image.media_type(),
+            "digest": format!("sha256:{manifest}"),
+            "size": image.manifest.len(),
+            "annotations": {"org.opencontainers.image.ref.name": name},
+        }],
+    });
+    let mut archive = tar::Builder::new(&file);
+    for (path, bytes) in [
+        ("oci-layout", &br#"{"imageLayoutVersion":"1.0.0"}"#[..]),
+        ("index.json", index.to_string().as_bytes()),
+        (&format!("blobs/sha256/{manifest}"), &image.manifest),
+        (&format!("blobs/sha256/{}", image.id), &image.config),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o600);
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, path, bytes)?;
+    }
+    archive.into_inner()?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{ImageFormat, scratch};
+    use std::collections::BTreeMap;
+    use std::io::Read;
+
+    #[test]
+    fn an_archive_holds_manifest_and_config_and_names_them() {
+        for (format, media_type) in [
+            (ImageFormat::Oci, "application/vnd.oci.image.manifest.v1+json"),
+            (ImageFormat::Docker, "application/vnd.docker.distribution.manifest.v2+json"),
+        ] {
+            let base = scratch(format, ("linux", "amd64", None), "2026-01-01T00:00:00Z");
+            let image = ComposedImage::new(&base, &base.config, serde_json::Map::new()).unwrap();
+            let file = archive(&image, "localhost/stagecache/a:1").unwrap();
+            let mut archive = tar::Archive::new(fs::File::open(file.path()).unwrap());
+            let entries = archive.entries().unwrap().map(|entry| {
+                let mut entry = entry.unwrap();
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).unwrap();
+                (entry.path().unwrap().to_string_lossy().into_owned(), bytes)
+            });
+            let files: BTreeMap<String, Vec<u8>> = entries.collect();
+            let index: serde_json::Value = serde_json::from_slice(&files["index.json"]).unwrap();
+            let manifest = &index["manifests"][0];
+            assert_eq!(manifest["mediaType"], media_type);
+            assert_eq!(
+                manifest["annotations"]["org.opencontainers.image.ref.name"],
+                "localhost/stagecache/a:1"
+            );
+            let digest = manifest["digest"].as_str().unwrap().replace(':', "/");
+            assert_eq!(files[&format!("blobs/{digest}")], image.manifest);
+            assert_eq!(files[&format!("blobs/sha256/{}", image.id)], image.config);
+        }
+    }
+}
