@@ -27,7 +27,7 @@ case_nothing_changed() {
 # How many images have the same layers as another, for each stage.
 bare_images() {
     local index
-    for index in "$bench"/stagecache/root/*-images/images.json; do
+    for index in "${storage_of[stagecache]}"/root/*-images/images.json; do
         note nothing-changed stagecache bare_images "$(jq '(length - (map(.layer) | unique | length)) / 6' "$index")"
     done
 }
@@ -92,9 +92,6 @@ case_files() {
     done
     watched files "$context"
     in_turn one-file 3 "$context" change_one_file stagecache buildah
-    # 205 MB a build.
-    rm -rf "$context"
-    fresh_all
 }
 
 # 200 stages: all of them new, and nothing changed, in a storage that then holds many images.
@@ -118,7 +115,7 @@ case_stages() {
         sample many-images stagecache build stagecache "$bench/contexts/few"
         sample many-images listing on stagecache buildah images --all --json
     done
-    note many-images stagecache images "$(jq length "$bench"/stagecache/root/*-images/images.json)"
+    note many-images stagecache images "$(jq length "${storage_of[stagecache]}"/root/*-images/images.json)"
 }
 
 # 200,000 files: what grows with a tree.
@@ -133,6 +130,4 @@ case_many_files() {
         sample many-files stagecache build stagecache "$context"
     done
     watched many-files "$context"
-    rm -rf "$context"
-    fresh_all
 }

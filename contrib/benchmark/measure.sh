@@ -4,6 +4,10 @@
 # A side is who builds: stagecache, buildah, buildah-jobs (`--jobs 2`), podman, buildx. Each has a storage of its own, so that
 # nobody's images stand in another's way.
 
+# All storages, and the one that each side has now.
+declare -a storages=()
+declare -A storage_of=()
+
 say() { echo "bench: $*" >&2; }
 
 # measure_open FOLDER PROGRAM: finds out which sides there are, and makes the base image.
@@ -31,9 +35,9 @@ measure_open() {
 }
 
 measure_close() {
-    local side
-    for side in stagecache buildah buildah-jobs podman base; do
-        storage_close "$bench/$side"
+    local storage
+    for storage in "$bench/base" "${storages[@]}"; do
+        storage_close "$storage"
     done
     if [ -e "$bench/docker-base" ]; then
         docker image ls --quiet localhost/bench | xargs --no-run-if-empty docker image rm --force >/dev/null
@@ -41,21 +45,23 @@ measure_close() {
     fi
 }
 
-# fresh SIDE: a storage with nothing but the base image.
+# fresh SIDE: a storage with nothing but the base image. The one before stays until the end: an ext4 without a journal
+# gives the inodes of deleted files to nobody for some minutes, and searches past them for each file that is made.
 fresh() {
     if [ "$1" = buildx ]; then
         docker builder prune --all --force >/dev/null
         docker load --quiet --input "$bench/base.tar" >/dev/null
         return
     fi
-    storage_close "$bench/$1"
-    storage_open "$bench/$1"
+    storages+=("$bench/storage-${#storages[@]}")
+    storage_of[$1]=${storages[-1]}
+    storage_open "${storage_of[$1]}"
     buildah pull --quiet "docker-archive:$bench/base.tar" >/dev/null
 }
 
 # on SIDE COMMAND [ARG...]: runs a command where its engine finds the side's storage.
 on() {
-    local -x CONTAINERS_STORAGE_CONF=$bench/$1/storage.conf STAGECACHE_HOME=$bench/$1/state
+    local -x CONTAINERS_STORAGE_CONF=${storage_of[$1]}/storage.conf STAGECACHE_HOME=${storage_of[$1]}/state
     "${@:2}"
 }
 

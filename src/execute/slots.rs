@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::ahead::END;
 use super::shared::locked;
 
-/// How long a step lets a stage with a longer way come first; one that reads large trees meanwhile takes longer.
+/// How long a call lets a stage with a longer way come first; one that reads large trees meanwhile takes longer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Who gets a slot first.
@@ -113,14 +113,16 @@ impl Slots {
             if state.free > 0 && state.waiting.first() == Some(&place) {
                 let since = *could_go.get_or_insert_with(Instant::now);
                 let left = PATIENCE.saturating_sub(since.elapsed());
-                match urgency {
-                    Urgency::Step(way) if !left.is_zero() && state.longer_is_coming(way) => {
-                        patience = Some(left);
-                    }
-                    _ => {
-                        state.free -= 1;
-                        break Some(CallSlot { slots: self, stage });
-                    }
+                let way = match urgency {
+                    Urgency::CanWait => Some(0),
+                    Urgency::Step(way) => Some(way),
+                    Urgency::Now => None,
+                };
+                if way.is_some_and(|way| !left.is_zero() && state.longer_is_coming(way)) {
+                    patience = Some(left);
+                } else {
+                    state.free -= 1;
+                    break Some(CallSlot { slots: self, stage });
                 }
             } else {
                 could_go = None;
