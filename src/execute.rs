@@ -98,7 +98,7 @@ pub struct StageOutcome {
     pub stands_for_tip: bool,
     /// The labelled image.
     pub leaf: ImageId,
-    /// The name of leaf or tip.
+    /// The name of the leaf, or of what it stands on.
     pub name: Option<String>,
     /// The image that has that name.
     pub named: ImageId,

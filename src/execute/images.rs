@@ -76,8 +76,11 @@ impl StageWorker<'_> {
         if must_be_there {
             self.commit(&ComposedImage::again(&tip).map_err(|e| self.failure(e))?)?;
         }
+        let files = if must_be_there { Some(tip.id.clone()) } else { standing.files.clone() };
+        // A name on the last step holds as much as one on the tip, which need not be there then.
+        let named = if named == leaf_id { named } else { files.clone().unwrap_or(named) };
         let outcome = StageOutcome {
-            files: if must_be_there { Some(tip.id.clone()) } else { standing.files.clone() },
+            files,
             stands_for_tip,
             tip,
             leaf: leaf_id,
@@ -111,23 +114,19 @@ impl StageWorker<'_> {
 
     /// Leaf and names, which no other stage waits for.
     fn settle(&self, outcome: &StageOutcome, leaf: Option<&ComposedImage>) -> Result<(), Ended> {
-        let name = outcome.name.as_deref();
-        let leaf =
-            |name| leaf.map_or(Ok(()), |leaf| self.commit_when(leaf, name, Urgency::CanWait).map(drop));
-        if outcome.named != outcome.tip.id {
-            leaf(name)?;
+        let commit = |name: Option<&str>| {
+            leaf.map_or(Ok(()), |leaf| self.commit_when(leaf, name, Urgency::CanWait).map(drop))
+        };
+        if outcome.named == outcome.leaf {
+            commit(outcome.name.as_deref())?;
             return self.name_images(outcome);
         }
-        let tip = || {
-            if name.is_some() {
-                let tip = ComposedImage::again(&outcome.tip).map_err(|e| self.failure(e))?;
-                self.commit_when(&tip, name, Urgency::CanWait)?;
-            }
-            self.name_images(outcome)
-        };
         thread::scope(|scope| {
-            let named = scope.spawn(tip);
-            let made = leaf(None);
+            let named = scope.spawn(|| {
+                self.revive(&outcome.named)?;
+                self.name_images(outcome)
+            });
+            let made = commit(None);
             named.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(made)
         })
     }
