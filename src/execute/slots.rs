@@ -153,6 +153,8 @@ impl Slots {
 
     /// Wakes those that wait, to look whether the build has stopped.
     pub(super) fn wake(&self) {
+        // Not between somebody's look and its sleep.
+        drop(locked(&self.state));
         self.changed.notify_all();
     }
 }
