@@ -169,9 +169,10 @@ measure_data() {
         --arg buildah "$(buildah --version | cut -d' ' -f3)" \
         --arg podman "$(podman --version 2>/dev/null | cut -d' ' -f3)" \
         --arg buildx "$(docker version --format '{{.Server.Version}}' 2>/dev/null)" \
-        --arg isolation "${BUILDAH_ISOLATION:-default}" --arg quick "$quick" '
+        --arg isolation "${BUILDAH_ISOLATION:-default}" --arg quick "$quick" \
+        --arg filesystem "$(stat --file-system --format=%T "$bench")" '
         {machine: {system: $system, kernel: $kernel, cores: ($cores | tonumber), processor: $processor,
-                   stagecache: $stagecache, buildah: $buildah, podman: $podman, buildx: $buildx, isolation: $isolation},
+                   stagecache: $stagecache, buildah: $buildah, podman: $podman, buildx: $buildx, isolation: $isolation, filesystem: $filesystem},
          quick: ($quick == "1"),
          samples: [inputs | split("\t") | {case: .[0], side: .[1], what: .[2], value: (.[3] | tonumber)}]}' \
         <"$bench/samples"

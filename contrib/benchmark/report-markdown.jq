@@ -12,7 +12,7 @@ def row: "| " + join(" | ") + " |";
 | ($cases | map(.sides | keys) | add // [] | unique) as $used
 | [names | keys_unsorted[] | select(IN($used[]))] as $shown
 | .machine as $m
-| "Medians in seconds on \($m.cores) cores (\($m.processor)), \($m.system), buildah \($m.buildah)\(if $m.podman != "" then ", podman \($m.podman)" else "" end)\(if $m.buildx != "" then ", Docker \($m.buildx)" else "" end):",
+| "Medians in seconds on \($m.cores) cores (\($m.processor)), \($m.system), buildah \($m.buildah)\(if $m.podman != "" then ", podman \($m.podman)" else "" end)\(if $m.buildx != "" then ", Docker \($m.buildx)" else "" end), storages on \($m.filesystem // "?"):",
   "",
   (["work", ($shown[] | names[.])] | row),
   (["---", ($shown[] | "---:")] | row),

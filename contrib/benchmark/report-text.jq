@@ -14,7 +14,7 @@ def sides: ["stagecache", "buildah", "buildah-jobs", "podman", "buildx", "find",
 (.cases | map(.sides | keys) | add // [] | unique) as $used
 | [sides[] | select(IN($used[]))] as $shown
 | .machine as $m
-| "\($m.stagecache), buildah \($m.buildah)\(if $m.podman != "" then ", podman \($m.podman)" else "" end)\(if $m.buildx != "" then ", Docker \($m.buildx)" else "" end), isolation \($m.isolation)",
+| "\($m.stagecache), buildah \($m.buildah)\(if $m.podman != "" then ", podman \($m.podman)" else "" end)\(if $m.buildx != "" then ", Docker \($m.buildx)" else "" end), isolation \($m.isolation), storages on \($m.filesystem // "?")",
   "\($m.system), Linux \($m.kernel), \($m.cores) cores, \($m.processor)",
   (if .quick then "One run of each: says that it works, not how fast it is." else empty end),
   "",
