@@ -56,7 +56,9 @@ impl StageWorker<'_> {
             stands_for_tip = last.is_some_and(|last| tip::stands_for(&last, &tip));
             Arc::new(tip)
         } else {
-            Arc::new(self.squashed(ground.as_deref(), root.as_ref(), standing, labels.as_deref())?)
+            let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
+            self.revive(id)?;
+            Arc::new(self.squashed(self.read(id)?, labels.as_deref())?)
         };
         let leaf = match &labels {
             Some(labels) if !carries(&tip, labels) || (self.stage.body.is_empty() && below.is_some()) => {
@@ -140,17 +142,23 @@ impl StageWorker<'_> {
         bases.filter(|(_, base)| **base == Origin::Stage(self.index)).any(|(index, _)| may_run(index))
     }
 
-    /// The image of a stage that one call made, with its labels.
+    /// What a stage that is one call leaves instead of that call's image, which goes at the end of the build.
+    pub(super) fn finished(&self, made: ImageId) -> Result<ImageId, Ended> {
+        let labels = self.stage_labels();
+        let image = self.squashed(self.read(&made)?, labels.as_deref())?.id;
+        if image != made {
+            locked(&self.shared.passing).push(made);
+        }
+        Ok(image)
+    }
+
+    /// The image of a stage that one call made, as it is to be, with its labels.
     fn squashed(
         &self,
-        ground: Option<&StoredImage>,
-        root: Option<&BaseImage>,
-        standing: &Standing,
+        image: StoredImage,
         labels: Option<&[(String, String)]>,
     ) -> Result<StoredImage, Ended> {
-        let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
-        self.revive(id)?;
-        let image = self.annotated(self.read(id)?, ground, root)?;
+        let image = self.annotated(image)?;
         let mended = tip::with_heredocs(&image, self.stage).map_err(|e| self.failure(e))?;
         let image = mended.map(|mended| self.commit(&mended)).transpose()?.unwrap_or(image);
         let labelled = tip::layer_labelled(&image, self.tip_flags()).map_err(|e| self.failure(e))?;
@@ -197,19 +205,14 @@ impl StageWorker<'_> {
 
     /// A squashed stage's image with the annotations of its real base: the engine writes the name that the image in
     /// its FROM happens to have (1.28).
-    pub(super) fn annotated(
-        &self,
-        image: StoredImage,
-        ground: Option<&StoredImage>,
-        root: Option<&BaseImage>,
-    ) -> Result<StoredImage, Ended> {
+    fn annotated(&self, image: StoredImage) -> Result<StoredImage, Ended> {
         // With --inherit-annotations=false there is nothing of the base.
         let unnamed = image.annotation(BASE_NAME).is_none() && image.annotation(BASE_DIGEST).is_none();
-        if image.format() == ImageFormat::Docker || ground.is_none() || unnamed {
+        if image.format() == ImageFormat::Docker || self.ground.is_none() || unnamed {
             return Ok(image);
         }
         let mut wanted = image.annotations();
-        tip::name_base(&mut wanted, root);
+        tip::name_base(&mut wanted, self.root.as_ref());
         let same = [BASE_NAME, BASE_DIGEST].iter().all(|key| {
             wanted[*key].as_str().unwrap_or_default() == image.annotation(key).unwrap_or_default()
         });

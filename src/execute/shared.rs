@@ -126,7 +126,15 @@ impl<'a> Shared<'a> {
 
     pub(super) fn run_stage(&self, index: usize, stage: &PreparedStage) {
         let _guard = PanicGuard { shared: self, index };
-        let mut worker = StageWorker { shared: self, index, stage, built: Vec::new(), label_key: None };
+        let mut worker = StageWorker {
+            shared: self,
+            index,
+            stage,
+            built: Vec::new(),
+            label_key: None,
+            ground: None,
+            root: None,
+        };
         match worker.run() {
             Ok(outcome) => self.publish(index, Progress::Done(Arc::new(outcome))),
             Err(ended) => {

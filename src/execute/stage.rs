@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::StageOutcome;
 use super::shared::{Ended, Shared, Turn};
+use crate::bases::BaseImage;
 use crate::engine::{CopiedRequest, EngineError};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
@@ -25,6 +26,10 @@ pub(super) struct StageWorker<'a> {
     pub(super) built: Vec<u8>,
     /// The key for the label: by content where it is known, so that other sources of the same bytes change nothing.
     pub(super) label_key: Option<StepKey>,
+    /// The image that the stage stands on; nothing for scratch.
+    pub(super) ground: Option<Arc<StoredImage>>,
+    /// The image at the bottom.
+    pub(super) root: Option<BaseImage>,
 }
 
 /// What a step stands on.
@@ -74,6 +79,8 @@ impl<'a> StageWorker<'a> {
             (Some(below), _) => below.root.clone(),
             (None, base) => base.clone(),
         };
+        self.ground.clone_from(&ground);
+        self.root.clone_from(&root);
         let mut standing = Standing {
             image: ground.as_ref().map(|image| image.id.clone()),
             files: match (&below, &self.stage.base) {
@@ -221,6 +228,7 @@ impl<'a> StageWorker<'a> {
         drop(slot);
         drop(locks);
         drop(turn);
+        let image = if self.stage.layers { image } else { self.finished(image)? };
 
         let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
         let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;

@@ -115,6 +115,30 @@ fn the_final_image_is_the_engines_own_in_the_squashed_mode_too() {
 }
 
 #[test]
+fn a_stage_has_one_image_with_its_label_in_either_mode() {
+    for kind in BOTH {
+        for layers in ["--layers=true", "--layers=false"] {
+            let scenario = three_stages(kind);
+            for flags in [&[layers, "--tag=app:1"][..], &[layers, "--tag=app:1", "--no-cache-filter=base"]] {
+                scenario.build(flags).ok();
+            }
+            for stage in ["base", "build"] {
+                let unnamed = |id: &&String| {
+                    scenario.listed().iter().any(|image| image.id == **id && image.names.is_empty())
+                };
+                let found = scenario.labelled("io.buildah.stage.name", stage);
+                assert_eq!(found.iter().filter(unnamed).count(), 0, "{kind:?} {layers}: {stage}: {found:?}");
+            }
+        }
+        let scenario = three_stages(kind);
+        scenario.build(&["--layers=false", "--tag=app:1"]).ok();
+        for stage in ["base", "build"] {
+            assert_eq!(scenario.labelled("io.buildah.stage.name", stage).len(), 1, "{kind:?}: {stage}");
+        }
+    }
+}
+
+#[test]
 fn a_build_on_an_image_of_an_earlier_build_of_ours_is_the_engines_own() {
     for kind in BOTH {
         let scenario = three_stages(kind);
