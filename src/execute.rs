@@ -127,7 +127,7 @@ pub struct Executed {
     pub failure: Option<BuildFailure>,
     /// Names that finished stages had while they were in progress, which are to go: still on their last steps.
     pub leftover_names: Vec<String>,
-    /// Images that were made for a step to stand on and that nobody looks for again.
+    /// Images that nobody looks for again: made for a step to stand on, or replaced by the one that a stage leaves.
     pub passing: Vec<ImageId>,
 }
 

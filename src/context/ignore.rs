@@ -43,47 +43,43 @@ impl IgnoreRules {
         as_it_stands: bool,
     ) -> Result<Self, ContextError> {
         if let Some(explicit) = explicit {
-            let rules = Self::read(explicit, explicit)?;
-            if !as_it_stands {
-                return Ok(rules);
-            }
-            let bytes = fs::read(explicit)
-                .map_err(|source| ContextError::io("reading ignore file", explicit, source))?;
-            let text = super::names::lossy(&bytes);
-            let lines = text.split('\n').filter(|line| !line.starts_with('#'));
-            let compiled = Self::compile(Vec::new(), None, lines);
-            return Ok(Self { path: rules.path, digest: Some(Digest::of(&bytes)), ..compiled });
+            return Self::read(explicit, explicit, as_it_stands);
         }
         for containerfile in containerfiles {
             for suffix in [".dockerignore", ".containerignore"] {
                 let mut beside = context_dir.join(containerfile).into_os_string();
                 beside.push(suffix);
                 if Path::new(&beside).exists() {
-                    return Self::read(Path::new(&beside), Path::new(&beside));
+                    return Self::read(Path::new(&beside), Path::new(&beside), false);
                 }
             }
         }
         let context = ContextFs::open(context_dir)?;
         for name in [".containerignore", ".dockerignore"] {
             if let Some(real) = context.resolve(name.as_bytes())? {
-                return Self::read(&context.absolute(&real), &context_dir.join(name));
+                return Self::read(&context.absolute(&real), &context_dir.join(name), false);
             }
         }
         Ok(Self::default())
     }
 
-    fn read(file: &Path, shown: &Path) -> Result<Self, ContextError> {
+    fn read(file: &Path, shown: &Path, as_it_stands: bool) -> Result<Self, ContextError> {
         let bytes =
             fs::read(file).map_err(|source| ContextError::io("reading ignore file", shown, source))?;
-        Ok(Self { path: Some(shown.to_owned()), ..Self::parse(&bytes) })
+        Ok(Self { path: Some(shown.to_owned()), ..Self::of(&bytes, as_it_stands) })
     }
 
     /// The rules that these bytes of an ignore file make.
     ///
     /// `#` is a comment in the first column only; slashes around a line are dropped, then blanks.
     pub fn parse(bytes: &[u8]) -> Self {
+        Self::of(bytes, false)
+    }
+
+    fn of(bytes: &[u8], as_it_stands: bool) -> Self {
         let text = super::names::lossy(bytes);
-        let lines = text.split('\n').filter(|line| !line.starts_with('#')).map(|line| line.trim_matches('/'));
+        let lines = text.split('\n').filter(|line| !line.starts_with('#'));
+        let lines = lines.map(|line| if as_it_stands { line } else { line.trim_matches('/') });
         Self { digest: Some(Digest::of(bytes)), ..Self::compile(Vec::new(), None, lines) }
     }
 

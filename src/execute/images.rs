@@ -9,7 +9,6 @@ use super::StageOutcome;
 use super::shared::{Ended, Progress, locked};
 use super::slots::Urgency;
 use super::stage::{StageWorker, Standing};
-use crate::bases::BaseImage;
 use crate::event::Event;
 use crate::graph::Origin;
 use crate::image::{BASE_DIGEST, BASE_NAME, ComposedImage, ImageFormat, ImageId, StoredImage};
@@ -33,8 +32,6 @@ impl StageWorker<'_> {
     /// The tip, which other stages wait for: they go on while the leaf is made.
     pub(super) fn finish(
         &mut self,
-        ground: &Option<Arc<StoredImage>>,
-        root: Option<BaseImage>,
         below: Option<&StageOutcome>,
         standing: &Standing,
     ) -> Result<StageOutcome, Ended> {
@@ -45,14 +42,14 @@ impl StageWorker<'_> {
         self.label_key.clone_from(&content_key);
         let labels = self.stage_labels();
         let mut stands_for_tip = false;
-        let tip: Arc<StoredImage> = if let (true, Some(ground)) = (self.stage.body.is_empty(), ground) {
+        let tip: Arc<StoredImage> = if let (true, Some(ground)) = (self.stage.body.is_empty(), &self.ground) {
             ground.clone()
         } else if let (true, Some(id)) = (self.stage.body.is_empty(), &standing.image) {
             self.revive(id)?;
             Arc::new(self.read(id)?)
         } else if self.stage.layers {
             let last = self.last_step(standing)?;
-            let tip = self.tip(ground, root.as_ref(), last.as_ref(), standing)?;
+            let tip = self.tip(last.as_ref(), standing)?;
             stands_for_tip = last.is_some_and(|last| tip::stands_for(&last, &tip));
             Arc::new(tip)
         } else {
@@ -92,7 +89,7 @@ impl StageWorker<'_> {
             edition: standing.edition.clone(),
             ran: standing.ran,
             unkeyed: standing.unkeyed,
-            root,
+            root: self.root.clone(),
             built: std::mem::take(&mut self.built),
         };
         self.shared.publish(self.index, Progress::Done(Arc::new(outcome.clone())));
@@ -103,7 +100,7 @@ impl StageWorker<'_> {
         } else {
             settled?;
         }
-        let before = ground.as_ref().map_or(0, |image| image.diff_ids().len());
+        let before = self.ground.as_ref().map_or(0, |image| image.diff_ids().len());
         self.shared.send(Event::StageDone {
             stage: self.index,
             tip: outcome.tip.id.clone(),
@@ -232,13 +229,7 @@ impl StageWorker<'_> {
     }
 
     /// The tip, as it would be: who needs it in the storage commits it.
-    fn tip(
-        &self,
-        ground: &Option<Arc<StoredImage>>,
-        root: Option<&BaseImage>,
-        last: Option<&StoredImage>,
-        standing: &Standing,
-    ) -> Result<StoredImage, Ended> {
+    fn tip(&self, last: Option<&StoredImage>, standing: &Standing) -> Result<StoredImage, Ended> {
         let execution = self.shared.execution;
         let planned = &execution.plan.stages[&self.index];
         // The time of a tip that has no layer of its own is that of its first commit.
@@ -246,14 +237,14 @@ impl StageWorker<'_> {
         if let Some(entry) = kept.filter(|entry| self.shared.has_image(&entry.image)) {
             let tip = execution.engine.image(&entry.image).map_err(|e| self.failure(e))?;
             // The stage below may have run again and left other bytes.
-            if tip.diff_ids() == ground.as_ref().map(|image| image.diff_ids()).unwrap_or_default() {
+            if tip.diff_ids() == self.ground.as_ref().map(|image| image.diff_ids()).unwrap_or_default() {
                 return Ok(tip);
             }
         }
         let flags = self.tip_flags();
         let composed = tip::tip(
             self.stage,
-            &Ground { image: ground.as_deref(), root },
+            &Ground { image: self.ground.as_deref(), root: self.root.as_ref() },
             last,
             execution.format,
             execution.rules,

@@ -70,19 +70,17 @@ impl<'a> StageWorker<'a> {
             Origin::Stage(index) => Some(self.outcome(index)?),
             _ => None,
         };
-        let ground: Option<Arc<StoredImage>> = match (&below, &self.stage.base) {
+        self.ground = match (&below, &self.stage.base) {
             (Some(below), _) => Some(below.tip.clone()),
             (None, Some(base)) => Some(base.image.clone()),
             (None, None) => None,
         };
-        let root = match (&below, &self.stage.base) {
+        self.root = match (&below, &self.stage.base) {
             (Some(below), _) => below.root.clone(),
             (None, base) => base.clone(),
         };
-        self.ground.clone_from(&ground);
-        self.root.clone_from(&root);
         let mut standing = Standing {
-            image: ground.as_ref().map(|image| image.id.clone()),
+            image: self.ground.as_ref().map(|image| image.id.clone()),
             files: match (&below, &self.stage.base) {
                 (Some(below), _) => below.files.clone(),
                 (None, base) => base.as_ref().map(|base| base.image.id.clone()),
@@ -120,14 +118,14 @@ impl<'a> StageWorker<'a> {
             }
             if !prepared_base
                 && self.stage.layers
-                && let Some(image) = &ground
+                && let Some(image) = &self.ground
             {
                 standing.image = Some(self.plain_base(image, below.as_deref())?);
             }
             prepared_base = true;
             self.step(n, step, planned, &mut standing)?;
         }
-        self.finish(&ground, root, below.as_deref(), &standing)
+        self.finish(below.as_deref(), &standing)
     }
 
     /// The image that the first step's FROM names: no triggers that would fire, no labels of an earlier build.

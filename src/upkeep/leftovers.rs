@@ -19,7 +19,7 @@ pub struct Leftovers {
     pub names: Vec<String>,
     /// Further names of images that have another one: nothing goes with them.
     pub second_names: Vec<String>,
-    /// Images that were made for one call to stand on.
+    /// Images that were made for one call to stand on, or that another one has replaced.
     pub images: Vec<ImageId>,
 }
 
