@@ -62,6 +62,10 @@ impl StageWorker<'_> {
             if self.index == execution.target && !self.stage.layers {
                 flags.extend(execution.target_flags.iter().cloned());
             }
+            if !self.stage.layers && self.stage_labels().is_some_and(|labels| names_engine(&labels)) {
+                // The engine's own label would take the place of the one in the text.
+                flags.push("--identity-label=false".into());
+            }
             Ok(StepCall {
                 containerfile,
                 context: if step.uses_context { execution.context.to_owned() } else { empty },
@@ -174,6 +178,10 @@ impl StageWorker<'_> {
         let key = self.label_key.as_ref().unwrap_or(&execution.plan.stages[&self.index].key);
         labels.of(self.stage, key, base.as_ref().map(ImageId::as_str))
     }
+}
+
+fn names_engine(labels: &[(String, String)]) -> bool {
+    labels.iter().any(|(key, _)| key == tip::ENGINE_VERSION)
 }
 
 /// Writes files with the mode that the engines give the texts of heredocs, whatever the umask.
