@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use podman_stagecache::context::{ContextReader, CopyKind, CopyRequest, IgnoreRules, ReadOptions};
+use podman_stagecache::context::{ContextReader, CopyKind, CopyRequest, FileFact, IgnoreRules, ReadOptions};
 
 /// The tree that all cases copy from. Every file has a name of its own, so it is known wherever it lands.
 const FILES: [&str; 13] = [
@@ -216,9 +216,8 @@ fn ours(context: &Path, case: &Case) -> Option<BTreeSet<String>> {
     let sources = case.sources.split(' ').map(str::to_owned).collect();
     let request = CopyRequest { kind: CopyKind::Copy, sources, exclude: Vec::new(), parents: false };
     let tree = reader.copied(&request).ok()?;
-    let json = serde_json::to_value(&tree.files).expect("JSON");
-    let files = json.as_object().expect("an object").iter();
-    Some(names(files.filter(|(_, fact)| fact["type"] != "dir").map(|(path, _)| path.as_str())))
+    let files = tree.files().filter(|(_, fact)| !matches!(fact, FileFact::Dir { .. }));
+    Some(names(files.map(|(path, _)| path)))
 }
 
 /// A private storage for the buildah calls of this test.

@@ -63,12 +63,15 @@ pub enum FileFact {
 }
 
 /// The files of one COPY, ADD or bind mount.
+///
+/// Each file has its path in the context. Bytes that are not UTF-8 stand as `\xNN` and a backslash as two, so no two files
+/// share a name. The folder of a bind mount's source itself is in, as `.` where it is the context; that of a COPY is not,
+/// for its mode goes nowhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopiedTree {
-    /// Each file by its path in the context. Bytes that are not UTF-8 stand as `\xNN` and a backslash as two, so no
-    /// two files share a name. The folder of a bind mount's source itself is in, as `.` where it is the context; that
-    /// of a COPY is not, for its mode goes nowhere.
-    pub files: BTreeMap<String, FileFact>,
+    /// Sorted by path. A list, for a tree may have some hundred thousand files and is mostly only hashed.
+    #[serde(with = "as_map")]
+    files: Vec<(String, FileFact)>,
 }
 
 impl CopiedTree {
@@ -78,13 +81,23 @@ impl CopiedTree {
     /// BLAKE3 is several times faster with enough bytes for all lanes.
     const HASHED_AT_ONCE: usize = 64 * 1024;
 
-    /// Takes in what a walk has found.
-    pub(super) fn add(&mut self, found: Vec<(String, FileFact)>) {
-        if self.files.is_empty() {
-            self.files = found.into_iter().collect(); // sorts what is nearly sorted, and builds in one go
-        } else {
-            self.files.extend(found);
-        }
+    /// Of what was found, in any order. What was found twice counts once, unless it is a link here and what it leads
+    /// to there.
+    pub(super) fn of(mut found: Vec<(String, FileFact)>) -> Self {
+        found.sort_by(|(a, _), (b, _)| a.cmp(b)); // finds the runs that are sorted already
+        found.dedup();
+        Self { files: found }
+    }
+
+    /// The files, sorted by path.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &FileFact)> {
+        self.files.iter().map(|(path, fact)| (path.as_str(), fact))
+    }
+
+    /// The file at a path.
+    pub fn file(&self, path: &str) -> Option<&FileFact> {
+        let place = self.files.binary_search_by(|(other, _)| other.as_str().cmp(path)).ok()?;
+        Some(&self.files[place].1)
     }
 
     /// One digest for the whole listing.
@@ -107,14 +120,33 @@ impl CopiedTree {
     pub fn diff(before: &Self, after: &Self) -> TreeDiff {
         let changes =
             |from: &Self, to: &Self, differs: fn(&FileFact, Option<&FileFact>) -> bool| -> Vec<String> {
-                let listed = to.files.iter().filter(|(path, fact)| differs(fact, from.files.get(*path)));
-                listed.map(|(path, _)| path.clone()).collect()
+                let listed = to.files().filter(|(path, fact)| differs(fact, from.file(path)));
+                listed.map(|(path, _)| path.to_owned()).collect()
             };
         TreeDiff {
             added: changes(before, after, |_, before| before.is_none()),
             removed: changes(after, before, |_, after| after.is_none()),
             changed: changes(before, after, |after, before| before.is_some_and(|before| before != after)),
         }
+    }
+}
+
+/// A list of paths and facts, written as a map.
+mod as_map {
+    use super::{BTreeMap, Deserialize, FileFact};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        files: &[(String, FileFact)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(files.iter().map(|(path, fact)| (path, fact)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(String, FileFact)>, D::Error> {
+        Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -215,7 +247,7 @@ mod tests {
     }
 
     fn tree(files: &[(&str, FileFact)]) -> CopiedTree {
-        CopiedTree { files: files.iter().map(|(path, fact)| (path.to_string(), fact.clone())).collect() }
+        CopiedTree::of(files.iter().map(|(path, fact)| (path.to_string(), fact.clone())).collect())
     }
 
     #[test]

@@ -13,8 +13,9 @@
 //! Builds may run at the same time: each reads the file once and replaces it as a whole, the last one wins, and
 //! every record proves itself against the file that it speaks of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
+use std::hash::BuildHasherDefault;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Digest;
-use super::record::{Identity, PathHash, RECORD, Record, Remembered};
+use super::record::{Identity, PathHash, PathMap, RECORD, Record, Remembered};
 
 /// Raise the last digit when the layout changes; other files are then taken for empty.
 const MAGIC: &[u8; 8] = b"scindex1";
@@ -52,7 +53,7 @@ pub struct FileIndex {
 #[derive(Debug, Default)]
 struct Known {
     bytes: Vec<u8>,
-    places: HashMap<PathHash, u32>,
+    places: PathMap<u32>,
     /// Whether this build has met the file of a record.
     seen: Vec<AtomicBool>,
 }
@@ -172,7 +173,7 @@ fn read(file: &Path) -> Option<Known> {
         return None;
     }
     let mut known = Known {
-        places: HashMap::with_capacity(count),
+        places: PathMap::with_capacity_and_hasher(count, BuildHasherDefault::default()),
         seen: (0..count).map(|_| AtomicBool::new(false)).collect(),
         bytes,
     };

@@ -10,7 +10,7 @@ use super::fs::{ContextFs, Kind};
 use super::look::{Looker, Place};
 use super::names::{clean, escape, lossy, split};
 use super::resolve::{Target, ancestors, before_pivot, below_context, expand, follow, is_remote_source};
-use super::walk::{Names, Walk};
+use super::walk::{Found, Names, Walk};
 use super::{ContextError, CopiedTree, FileFact, FileIndex, IgnoreRules};
 
 /// The instruction that asks.
@@ -138,11 +138,11 @@ impl ContextReader {
         if let Some((source, _)) = matched.iter().find(required) {
             return Err(ContextError::NoMatch { wanted: source.to_string() });
         }
-        let mut tree = CopiedTree::default();
+        let mut found = Found::new();
         for (source, items) in matched.iter().filter(|(_, items)| !items.is_empty()) {
-            self.copy_source(source, items, rules, request.parents, &mut tree)?;
+            self.copy_source(source, items, rules, request.parents, &mut found)?;
         }
-        Ok(tree)
+        Ok(CopiedTree::of(found))
     }
 
     fn copy_source(
@@ -151,7 +151,7 @@ impl ContextReader {
         items: &BTreeSet<Vec<u8>>,
         rules: &IgnoreRules,
         parents: bool,
-        tree: &mut CopiedTree,
+        found: &mut Found,
     ) -> Result<(), ContextError> {
         let mut anything = false;
         for item in items {
@@ -166,9 +166,9 @@ impl ContextReader {
             } else {
                 anything = true;
             }
-            anything |= self.copy_item(item, rules, parents, tree)? > 0;
+            anything |= self.copy_item(item, rules, parents, found)? > 0;
             if parents {
-                self.copy_parents(item, &before_pivot(source), tree)?;
+                self.copy_parents(item, &before_pivot(source), found)?;
             }
         }
         if anything { Ok(()) } else { Err(self.all_excluded(source, items.len())) }
@@ -180,7 +180,7 @@ impl ContextReader {
         item: &[u8],
         rules: &IgnoreRules,
         parents: bool,
-        tree: &mut CopiedTree,
+        found: &mut Found,
     ) -> Result<usize, ContextError> {
         let target = follow(&self.context, item)?;
         if target.kind == Kind::Dir {
@@ -191,9 +191,9 @@ impl ContextReader {
                 listed: escape(listed).into_owned(),
             };
             let walk = Walk { context: &self.context, looker: &self.looker, rules: Some(rules) };
-            let found = walk.run(names)?;
-            let count = found.len();
-            tree.add(found);
+            let mut below = walk.run(names)?;
+            let count = below.len();
+            found.append(&mut below);
             return Ok(count);
         }
         if rules.excluded(&lossy(&target.named)) {
@@ -204,24 +204,19 @@ impl ContextReader {
             return Err(ContextError::Socket { path: escape(item).into_owned() });
         }
         let fact = self.look(&target)?;
-        tree.files.insert(escape(item).into_owned(), fact);
+        found.push((escape(item).into_owned(), fact));
         Ok(1)
     }
 
     /// The folders that `--parents` makes on the way to `item`; for a folder, the item itself.
-    fn copy_parents(
-        &self,
-        item: &[u8],
-        skipped: &[Vec<u8>],
-        tree: &mut CopiedTree,
-    ) -> Result<(), ContextError> {
+    fn copy_parents(&self, item: &[u8], skipped: &[Vec<u8>], found: &mut Found) -> Result<(), ContextError> {
         for parent in ancestors(item).chain([item.to_vec()]) {
             let target = follow(&self.context, &parent)?;
             // A link to a folder is a folder on the way, but as the item itself it is not made.
             let made = parent != item || target.named == item;
             if target.kind == Kind::Dir && made && !parent.is_empty() && !skipped.contains(&parent) {
                 let (listing, _) = self.context.list(&target.real())?;
-                tree.files.insert(escape(&parent).into_owned(), self.looker.directory(&listing));
+                found.push((escape(&parent).into_owned(), self.looker.directory(&listing)));
             }
         }
         Ok(())
@@ -244,15 +239,14 @@ impl ContextReader {
         if self.context.leaves(&named)? {
             return Err(outside());
         }
-        let mut tree = CopiedTree::default();
-        if self.context.kind(&real)? == Some(Kind::Dir) {
+        let found = if self.context.kind(&real)? == Some(Kind::Dir) {
             let walk = Walk { context: &self.context, looker: &self.looker, rules: None };
-            tree.add(walk.run(Names { real, listed: escape(&named).into_owned(), named })?);
+            walk.run(Names { real, listed: escape(&named).into_owned(), named })?
         } else {
             let fact = self.look(&follow(&self.context, &real)?)?;
-            tree.files.insert(escape(&named).into_owned(), fact);
-        }
-        Ok(tree)
+            vec![(escape(&named).into_owned(), fact)]
+        };
+        Ok(CopiedTree::of(found))
     }
 
     fn look(&self, target: &Target) -> Result<FileFact, ContextError> {

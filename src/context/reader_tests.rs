@@ -1,6 +1,5 @@
 //! What a reader finds on real files.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,6 +7,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::*;
+
+fn paths_of(tree: &CopiedTree) -> Vec<String> {
+    tree.files().map(|(path, _)| path.to_owned()).collect()
+}
 
 /// A context of files, with an index folder beside it.
 struct Scene {
@@ -60,7 +63,7 @@ impl Scene {
     /// What a COPY lists, or why it fails.
     fn paths(&self, sources: &[&str]) -> Vec<String> {
         match self.copied(sources) {
-            Ok(tree) => tree.files.into_keys().collect(),
+            Ok(tree) => paths_of(&tree),
             Err(error) => vec![error.to_string()],
         }
     }
@@ -127,9 +130,9 @@ fn links_are_followed_as_sources_and_kept_in_folders() {
     assert_eq!(scene.paths(&["la"]), ["la/x"]);
     assert_eq!(scene.paths(&["out"]), ["link \"out\" leads nowhere"]);
     let tree = scene.copied(&["."]).unwrap();
-    assert_eq!(tree.files["la"], FileFact::Symlink { target: "a".into() });
+    assert_eq!(tree.file("la"), Some(&FileFact::Symlink { target: "a".into() }));
     let file = scene.copied(&["lf"]).unwrap();
-    assert_eq!(file.files["lf"], tree.files["f"]);
+    assert_eq!(file.file("lf"), tree.file("f"));
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn parents_list_the_folders_on_the_way() {
     let scene = Scene::new(&[("a/b/c/f", ""), ("a/b/g", "")]);
     let paths = |source: &str| -> Vec<_> {
         let request = CopyRequest { parents: true, ..copy(&[source]) };
-        scene.reader().copied(&request).unwrap().files.into_keys().collect()
+        paths_of(&scene.reader().copied(&request).unwrap())
     };
     assert_eq!(paths("a/b/c/f"), ["a", "a/b", "a/b/c", "a/b/c/f"]);
     assert_eq!(paths("a/./b/c/f"), ["a/b", "a/b/c", "a/b/c/f"]);
@@ -182,7 +185,7 @@ fn excludes_are_patterns_from_the_root_of_the_context() {
         let exclude = exclude.iter().map(|pattern| pattern.to_string()).collect();
         let request = CopyRequest { exclude, ..copy(&[source]) };
         match scene.reader().copied(&request) {
-            Ok(tree) => tree.files.into_keys().collect(),
+            Ok(tree) => paths_of(&tree),
             Err(error) => vec![error.to_string()],
         }
     };
@@ -200,14 +203,14 @@ fn excludes_are_patterns_from_the_root_of_the_context() {
 fn remote_sources_of_add_are_passed_over() {
     let scene = Scene::new(&[("f", "")]);
     let request = CopyRequest { kind: CopyKind::Add, ..copy(&["https://example.com/x", "f"]) };
-    assert_eq!(scene.reader().copied(&request).unwrap().files.len(), 1);
+    assert_eq!(scene.reader().copied(&request).unwrap().files().count(), 1);
     assert!(scene.copied(&["https://example.com/x"]).is_err());
 }
 
 #[test]
 fn a_mounted_tree_is_whole() {
     let scene = Scene::new(&[("a/x", "1"), ("f", "2")]).ignoring("**");
-    let paths = |source| -> Vec<_> { scene.reader().tree(source).unwrap().files.into_keys().collect() };
+    let paths = |source| -> Vec<_> { paths_of(&scene.reader().tree(source).unwrap()) };
     assert_eq!(paths("."), [".", "a", "a/x", "f"]);
     assert_eq!(paths("/a"), ["a", "a/x"]);
     assert_eq!(paths("f"), ["f"]);
@@ -267,7 +270,7 @@ fn a_file_of_this_instant_is_not_trusted_next_time() {
         scene.write("f", content);
         let reader = scene.reader_with(Some(scene.index()), ReadOptions::default());
         let tree = reader.copied(&copy(&["f"])).unwrap();
-        assert_eq!(tree.files["f"], scene.copied(&["f"]).unwrap().files["f"]);
+        assert_eq!(tree.file("f"), scene.copied(&["f"]).unwrap().file("f"));
         assert!(!reader.save_index().unwrap(), "too young to be recorded");
     }
 }
@@ -292,7 +295,7 @@ fn one_reader_looks_at_a_file_once() {
     let first = reader.copied(&copy(&["a/x"])).unwrap();
     scene.write("a/x", "other");
     let second = reader.copied(&copy(&["."])).unwrap();
-    assert_eq!(first.files["a/x"], second.files["a/x"]);
+    assert_eq!(first.file("a/x"), second.file("a/x"));
     assert_eq!((reader.files_read(), reader.copied(&copy(&["."])).unwrap()), (2, second));
 }
 
@@ -333,12 +336,12 @@ fn many_files_give_one_listing_whoever_finds_them() {
         scene.write(path, &number.to_string());
     }
     let whole = scene.copied(&["."]).unwrap();
-    assert_eq!(whole.files.len(), 1000 + 7 + 21);
+    assert_eq!(whole.files().count(), 1000 + 7 + 21);
     for _ in 0..5 {
         assert_eq!(scene.copied(&["."]).unwrap(), whole);
     }
-    let parts: BTreeMap<_, _> =
-        (0..7).flat_map(|part| scene.copied(&[&format!("d{part}")]).unwrap().files).collect();
+    let parts: Vec<_> = (0..7).map(|part| scene.copied(&[&format!("d{part}")]).unwrap()).collect();
+    let parts: Vec<_> = parts.iter().flat_map(CopiedTree::files).collect();
     assert_eq!(parts.len(), 1000 + 21);
-    assert!(parts.iter().all(|(path, fact)| whole.files[path] == *fact));
+    assert!(parts.iter().all(|(path, fact)| whole.file(path) == Some(fact)));
 }

@@ -2,6 +2,9 @@
 //!
 //! The layout of a record is here; the file that holds them and the rules of trust are `index`'s.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
 use rustix::fs::Stat;
 
 use super::Digest;
@@ -72,6 +75,28 @@ impl PathHash {
     fn and(self, bytes: &[u8]) -> Self {
         let add = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
         Self(bytes.iter().fold(self.0, add))
+    }
+}
+
+/// A map by paths. Their hashes need no hashing again, only their bits spread.
+pub(super) type PathMap<V> = HashMap<PathHash, V, BuildHasherDefault<Spread>>;
+
+/// See [`PathMap`].
+#[derive(Debug, Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        // By the golden ratio: FNV leaves the low bits to the last bytes alone.
+        self.0 = (self.0 ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
