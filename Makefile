@@ -13,8 +13,10 @@ FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 # Where the docker command line looks for its plugins.
 DOCKERPLUGINDIR = $(PREFIX)/libexec/docker/cli-plugins
 
+# Where cargo puts the program.
+BUILT = $(or $(CARGO_TARGET_DIR),target)/release/podman-stagecache
 # What is installed; `make install PROGRAM=…` takes one that is built already.
-PROGRAM = target/release/podman-stagecache
+PROGRAM = $(BUILT)
 # Where the man pages are written before they are installed.
 MANOUT = man
 SCRIPTS = $(shell grep -lrE --exclude='*.txt' --exclude='*.rs' --exclude='*.md' '^\#!/(usr/bin/env bash|bin/sh)|^\# shellcheck shell=' contrib tests .ci)
@@ -27,7 +29,8 @@ CONFORMANCE_ENGINES ?= buildah podman
 CONFORMANCE_FLAGS ?=
 # Where the results lie that `make conformance-table` draws.
 CONFORMANCE_RESULTS ?= target/conformance
-CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance --
+# The program as users have it; it is also the faster one.
+CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- --stagecache $(abspath $(BUILT))
 
 .DEFAULT_GOAL := build
 .PHONY: help build release demo test test-table test-random test-real conformance conformance-rootless conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
@@ -38,9 +41,9 @@ help: ## this text
 build: ## the program, as developers run it: target/debug/podman-stagecache
 	$(CARGO) build --locked
 
-release: target/release/podman-stagecache ## the program, as users run it: target/release/podman-stagecache
+release: $(BUILT) ## the program, as users run it: target/release/podman-stagecache
 
-target/release/podman-stagecache: Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+$(BUILT): Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 	$(CARGO) build --locked --release
 	@touch $@
 
@@ -66,11 +69,11 @@ test-random: setup build ## 60 random stage graphs on the installed engines, oth
 test-real: setup-dev build ## real software from a real distribution base; fetches packages the first time
 	$(WITH_ISOLATION) tests/real/run.sh
 
-conformance: setup build ## each case of the corpus by an engine and by us: nothing may differ
+conformance: setup release ## each case of the corpus by an engine and by us: nothing may differ
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/root.json $(CONFORMANCE_FLAGS)
 	$(CONFORMANCE) --engine $(firstword $(CONFORMANCE_ENGINES)) --planted
 
-conformance-rootless: setup build ## the same without privileges; root makes an ordinary user for it
+conformance-rootless: setup release ## the same without privileges; root makes an ordinary user for it
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/rootless.json $(CONFORMANCE_FLAGS) \
 		--rootless $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
 
