@@ -364,6 +364,18 @@ mod tests {
         assert_eq!(graph.stages[0].base, Origin::Image("alpine:3".into()));
         assert_eq!(graph.stages[2].base, Origin::Stage(0));
         assert_eq!(graph.stages[1].name, "1");
+        let origin_of = |instruction, name| graph.stages[1].origin_of(instruction, name);
+        assert_eq!(origin_of(0, "a"), Some(&Origin::Stage(0)));
+        assert_eq!(origin_of(2, "busybox"), Some(&Origin::Image("busybox".into())));
+        assert_eq!((origin_of(2, "a"), origin_of(0, "busybox")), (None, None));
+    }
+
+    #[test]
+    fn a_stage_that_stands_too_far_down_is_known_by_its_line() {
+        let graph = graph("FROM a\nCOPY --from=late x y\nFROM b AS late\nFROM c AS late\n");
+        assert_eq!(graph.later_stage("late", 0), Some(3));
+        assert_eq!(graph.later_stage("late", 2), Some(4));
+        assert_eq!(graph.later_stage("never", 0), None);
     }
 
     #[test]
@@ -373,6 +385,11 @@ mod tests {
         assert_eq!(needed(None), [0, 2, 3]);
         assert_eq!(needed(Some("two")), [1]);
         assert_eq!(needed(Some("2")), [0, 2]);
+        let graph = graph_with(text, None, &[]).unwrap();
+        assert_eq!(
+            graph.built().map(|stage| stage.name.as_str()).collect::<Vec<_>>(),
+            ["one", "three", "four"]
+        );
     }
 
     #[test]

@@ -96,10 +96,7 @@ impl StepText<'_> {
             out.extend_from_slice(&text);
             if !text.ends_with(b"\n") {
                 // At the end of a file a continuation continues nothing; here it would take the next line.
-                while out
-                    .last()
-                    .is_some_and(|b| *b == self.escape && ends_in_continuation(&text, self.escape))
-                {
+                while out.last() == Some(&self.escape) {
                     out.pop();
                 }
                 out.extend_from_slice(self.newline.as_bytes());
@@ -107,10 +104,6 @@ impl StepText<'_> {
         }
         out
     }
-}
-
-fn ends_in_continuation(text: &[u8], escape: u8) -> bool {
-    text.last() == Some(&escape)
 }
 
 /// The LABEL instruction that carries these labels, as upstream writes it: every key and value quoted.
@@ -168,7 +161,7 @@ pub fn renamed_back(created_by: &str, renames: &[Rename]) -> String {
 /// Breaks overlong lines by continuations where nothing changes: not before white space or `#`, not behind an
 /// escape, not inside a character.
 fn folded<'t>(text: Cow<'t, [u8]>, escape: u8, newline: &str) -> Cow<'t, [u8]> {
-    if text.len() <= LONGEST_LINE || text.split(|b| *b == b'\n').all(|line| line.len() <= LONGEST_LINE) {
+    if text.split(|b| *b == b'\n').all(|line| line.len() <= LONGEST_LINE) {
         return text;
     }
     let mut out = Vec::with_capacity(text.len() + text.len() / LONGEST_LINE * 4);
@@ -255,6 +248,7 @@ mod tests {
     #[test]
     fn a_file_that_ends_in_a_continuation_does_not_swallow_what_follows() {
         assert_eq!(rendered(&text(&["RUN x \\"])), "FROM scratch\nRUN x \n");
+        assert_eq!(rendered(&text(&["RUN x \\\\"])), "FROM scratch\nRUN x \n");
     }
 
     #[test]
@@ -273,5 +267,16 @@ mod tests {
         let folded = rendered(&text(&[&long]));
         assert!(folded.lines().all(|line| line.len() < 64 * 1024));
         assert_eq!(folded.replace("\\\n", ""), format!("FROM scratch\n{long}"));
+        let without_newline = long.trim_end();
+        assert_eq!(rendered(&text(&[without_newline])), folded);
+    }
+
+    #[test]
+    fn lines_that_the_engines_read_whole_and_comments_are_not_folded() {
+        let word = "x".repeat(40 * 1024);
+        let comment = "y".repeat(80 * 1024);
+        for whole in [format!("RUN echo {word}\n"), format!("RUN a \\\n  # {comment}\n  b\n")] {
+            assert_eq!(rendered(&text(&[&whole])), format!("FROM scratch\n{whole}"));
+        }
     }
 }

@@ -79,6 +79,14 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_word_is_a_step_for_the_engine_to_refuse() {
+        assert_eq!(
+            cut_of("ENV A=1\nFOO x\nRUN y\nCMD z\n", true),
+            Cut { steps: vec![vec![0, 1], vec![2]], tail: vec![3] }
+        );
+    }
+
+    #[test]
     fn a_squashed_stage_is_one_step() {
         assert_eq!(
             cut_of("ONBUILD RUN x\nRUN y\nCMD z\n", false),

@@ -82,7 +82,11 @@ mod tests {
             expected: String::new(),
         };
         let shown = error.to_string();
-        assert!(shown.lines().all(|line| line.chars().count() < WIDTH + 10), "{shown}");
-        assert!(shown.ends_with('^'), "{shown}");
+        let around = |number: usize| format!("f:1:{number}: p\n  |\n1 | {}\n  | ", "x".repeat(WIDTH));
+        assert_eq!(shown, format!("{}{}^", around(1001), " ".repeat(WIDTH / 2)));
+        // Up to the width the line is shown from its start.
+        let at = |column| ParseError { column, ..error.clone() }.to_string();
+        assert_eq!(at(WIDTH), format!("{}{}^", around(WIDTH), " ".repeat(WIDTH - 1)));
+        assert_eq!(at(WIDTH + 1), format!("{}{}^", around(WIDTH + 1), " ".repeat(WIDTH / 2)));
     }
 }

@@ -77,6 +77,7 @@ fn later_engines_strip_and_replace() {
         ("${P/#\\/usr/x}", "x/local/bin.tar.gz"),
         ("${P/#usr/x}", "/usr/local/bin.tar.gz"),
         ("${P/%gz/x}", "/usr/local/bin.tar.x"),
+        ("${V/%?/x}", "a.b.x"),
         ("${A#1}", "1"),
         ("${S// /}", "ab"),
     ] {
@@ -125,10 +126,33 @@ fn what_an_engine_cannot_expand_is_an_error() {
         let error = expand_word(word, &variables(), rules).unwrap_err();
         assert_eq!(error.to_string(), expected, "{word}");
     }
+    let nested = |depth: usize| "${N:-".repeat(depth) + &"}".repeat(depth);
+    assert_eq!(expand_word(&nested(DEEPEST), &variables(), Rules::Buildah28).as_deref(), Ok(""));
+    assert_eq!(expand_word(&nested(DEEPEST + 1), &variables(), Rules::Buildah28), Err(ExpandError::Depth));
+    let in_a_row = expand_word(&"${A}".repeat(DEEPEST + 1), &variables(), Rules::Buildah28);
+    assert_eq!(in_a_row.as_deref(), Ok(&*"1".repeat(DEEPEST + 1)));
     assert_eq!(
         expand_word(&"${A:-".repeat(100_000), &variables(), Rules::Buildah28),
         Err(ExpandError::Depth)
     );
+}
+
+#[test]
+fn the_text_of_a_heredoc_keeps_its_quotes_and_escapes() {
+    for (text, expected) in [
+        ("a $A  ${A}\n", "a 1  1\n"),
+        ("'$A'", "'$A'"),
+        ("\"$A\"", "\"1\""),
+        ("\\$A", "\\$A"),
+        ("\"\\$A\\x\"", "\"\\$A\\x\""),
+        ("${N-x}${A+y}${A?z}${E-w}", "xy1w"),
+        ("${N:-x}", "x"),
+        ("[$?$@$*]", "[]"),
+        ("$", "$"),
+    ] {
+        assert_eq!(expand_text(text, &variables()).as_deref(), Ok(expected), "{text}");
+    }
+    assert!(expand_text("it's", &variables()).is_err());
 }
 
 #[test]

@@ -151,6 +151,9 @@ mod tests {
             ("RUN <<", vec![]),
             ("RUN <<$EOF", vec!["$EOF"]),
             ("RUN <<EOF>out", vec!["EOF>out"]),
+            ("RUN echo \\' <<EOF", vec!["EOF"]),
+            ("RUN echo $'a' <<EOF", vec!["EOF"]),
+            ("RUN cat <x <<EOF", vec!["EOF"]),
         ] {
             let found: Vec<_> = openings(line)
                 .into_iter()

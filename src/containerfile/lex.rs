@@ -236,6 +236,27 @@ mod tests {
     }
 
     #[test]
+    fn directives_stand_at_the_top_and_everything_else_is_a_comment() {
+        let kinds = |source: &str| {
+            let mut lexer = Lexer::new(source.as_bytes());
+            let mut kinds = String::new();
+            while let Some(lexeme) = lexer.next_lexeme().unwrap() {
+                kinds.push(match lexeme {
+                    Lexeme::Bom(_) => 'M',
+                    Lexeme::Directive(_) => 'D',
+                    Lexeme::Comment(_) => 'C',
+                    Lexeme::Blank(_) => 'B',
+                    Lexeme::Logical(_) => 'L',
+                });
+            }
+            kinds
+        };
+        assert_eq!(kinds("\u{feff}# syntax=x\n#Check = y\n# a=b\n# syntax=x\n\nRUN a\n"), "MDDCCBL");
+        assert_eq!(kinds("# a comment\n# syntax=x\nRUN a\n# check=x\n"), "CCLC");
+        assert_eq!(kinds("\n# syntax=x\n"), "BC");
+    }
+
+    #[test]
     fn lines_are_joined_as_the_engines_join_them() {
         for (source, expected) in [
             ("RUN a \\\n  b\n", vec!["RUN a   b"]),

@@ -45,10 +45,65 @@ fn instructions_are_cut_into_the_words_of_the_engines() {
         ("HEALTHCHECK NONE", vec!["NONE"]),
         ("ONBUILD COPY --from=a b c", vec!["copy", "b", "c"]),
         ("ONBUILD", vec![]),
+        ("ONBUILD ONBUILD RUN a", vec!["onbuild"]),
         ("FOO bar", vec![]),
     ] {
         assert_eq!(only(line).words(), expected, "{line}");
     }
+}
+
+#[test]
+fn every_instruction_of_the_engines_is_known() {
+    for line in [
+        "ADD a b",
+        "ARG a",
+        "CMD a",
+        "COPY a b",
+        "ENTRYPOINT a",
+        "ENV a=b",
+        "EXPOSE 80",
+        "FROM a",
+        "HEALTHCHECK NONE",
+        "LABEL a=b",
+        "MAINTAINER a",
+        "ONBUILD RUN a",
+        "RUN a",
+        "SHELL [\"a\"]",
+        "STOPSIGNAL 9",
+        "USER a",
+        "VOLUME /a",
+        "WORKDIR /a",
+    ] {
+        let keyword = only(&line.to_lowercase()).keyword;
+        assert!(!matches!(keyword, Keyword::Unknown(_)), "{line}");
+        assert!(line.starts_with(keyword.as_str()), "{line}: {keyword}");
+    }
+}
+
+#[test]
+fn flags_are_kept_as_they_stand_on_the_line() {
+    for (line, expected) in [
+        ("COPY --from=a  --chown=b c d", "--from=a  --chown=b"),
+        ("  run --network=none \\\n x", "--network=none"),
+        ("RUN x --y", ""),
+        ("RUN", ""),
+    ] {
+        assert_eq!(String::from_utf8_lossy(only(line).flags_written()), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_heredoc_alone_on_its_line_is_told_from_one_beside_words() {
+    assert!(only("RUN <<EOF\na\nEOF\n").is_one_heredoc());
+    assert!(!only("RUN cat <<EOF\na\nEOF\n").is_one_heredoc());
+    assert!(!only("RUN a\n").is_one_heredoc());
+}
+
+#[test]
+fn the_text_of_a_heredoc_loses_tabs_where_asked_and_carriage_returns() {
+    let text = |source: &str| String::from_utf8(only(source).heredocs[0].text()).unwrap();
+    assert_eq!(text("RUN <<-EOF\n\t\ta\tb\r\n c\r\n\r\n\tEOF\n"), "a\tb\n c\n\n");
+    assert_eq!(text("RUN <<EOF\n\ta\nb\r\r\nEOF\n"), "\ta\nb\n");
 }
 
 #[test]
@@ -69,7 +124,9 @@ fn a_bare_or_unknown_instruction_is_read() {
 
 #[test]
 fn the_line_of_the_history_keeps_its_case_and_its_blanks() {
-    assert_eq!(only("  Run  a \\\n # c\n   b  \n").original, b"Run  a    b  ");
+    let run = only("  Run  a \\\n # c\n   b  \n");
+    assert_eq!(run.original, b"Run  a    b  ");
+    assert_eq!(run.original_text(), "Run  a    b  ");
 }
 
 #[test]
