@@ -13,6 +13,7 @@
 //! Builds may run at the same time: each reads the file once and replaces it as a whole, the last one wins, and
 //! every record proves itself against the file that it speaks of.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
 use std::hash::BuildHasherDefault;
@@ -111,9 +112,11 @@ impl FileIndex {
         Ok(true)
     }
 
-    /// What is known of the file at `path` if it is still the same file.
-    pub(super) fn get(&self, path: PathHash, identity: &Identity) -> Option<Remembered> {
-        let place = *self.known.places.get(&path)? as usize;
+    /// What is known of the file at `path` if it is still the same file. `last` is where the file before it was found:
+    /// neighbours in a directory mostly are neighbours here.
+    pub(super) fn get(&self, path: PathHash, identity: &Identity, last: &Cell<usize>) -> Option<Remembered> {
+        let place = self.known.place(path, last.get())?;
+        last.set(place);
         let record = self.known.record(place);
         (record.identity == *identity).then(|| {
             self.known.seen[place].store(true, Ordering::Relaxed);
@@ -151,6 +154,15 @@ pub(super) fn now_ns() -> i64 {
 }
 
 impl Known {
+    fn place(&self, path: PathHash, last: usize) -> Option<usize> {
+        /// Two threads may have written their records in turn.
+        const NEAR: usize = 4;
+        let near = last.saturating_add(1)..last.saturating_add(1 + NEAR).min(self.seen.len());
+        near.into_iter()
+            .find(|&place| Record::path_of(&self.bytes[HEADER + place * RECORD..]) == path)
+            .or_else(|| self.places.get(&path).map(|&place| place as usize))
+    }
+
     fn record(&self, place: usize) -> Record {
         Record::decode(&self.bytes[HEADER + place * RECORD..][..RECORD])
     }
@@ -210,6 +222,10 @@ mod tests {
         Remembered { digest: Digest::of(content.as_bytes()), has_xattrs: false }
     }
 
+    fn get(index: &FileIndex, path: &[u8], identity: &Identity) -> Option<Remembered> {
+        index.get(PathHash::of(path), identity, &Cell::new(usize::MAX))
+    }
+
     /// An index file in `dir` that remembers `paths`.
     fn saved(dir: &Path, paths: &[&str]) {
         let index = FileIndex::open(dir, dir);
@@ -225,11 +241,26 @@ mod tests {
         saved(dir.path(), &["a", "b"]);
         let index = FileIndex::open(dir.path(), dir.path());
         assert_eq!(
-            (index.get(PathHash::of(b"a"), &IDENTITY), index.get(PathHash::of(b"b"), &IDENTITY)),
+            (get(&index, b"a", &IDENTITY), get(&index, b"b", &IDENTITY)),
             (Some(remembered("a")), Some(remembered("b")))
         );
-        assert_eq!(index.get(PathHash::of(b"c"), &IDENTITY), None);
+        assert_eq!(get(&index, b"c", &IDENTITY), None);
         assert!(!index.save().unwrap(), "nothing new, nothing to write");
+    }
+
+    #[test]
+    fn a_file_is_found_wherever_the_one_before_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..9).map(|number| number.to_string()).collect();
+        saved(dir.path(), &paths.iter().map(String::as_str).collect::<Vec<_>>());
+        let index = FileIndex::open(dir.path(), dir.path());
+        for before in (0..9).chain([usize::MAX]) {
+            for (place, path) in paths.iter().enumerate() {
+                let last = Cell::new(before);
+                let found = index.get(PathHash::of(path.as_bytes()), &IDENTITY, &last);
+                assert_eq!((found, last.get()), (Some(remembered(path)), place), "behind {before}");
+            }
+        }
     }
 
     #[test]
@@ -245,7 +276,7 @@ mod tests {
             Identity { ctime_ns: 9, ..IDENTITY },
             Identity { mode: 9, ..IDENTITY },
         ] {
-            assert_eq!(index.get(PathHash::of(b"a"), &other), None, "{other:?}");
+            assert_eq!(get(&index, b"a", &other), None, "{other:?}");
         }
     }
 
@@ -286,13 +317,13 @@ mod tests {
         saved(dir.path(), &["kept", "gone"]);
         for run in 0..=MAX_AGE {
             let index = FileIndex::open(dir.path(), dir.path());
-            assert!(index.get(PathHash::of(b"kept"), &IDENTITY).is_some());
+            assert!(get(&index, b"kept", &IDENTITY).is_some());
             index.record(PathHash::of(format!("new {run}").as_bytes()), IDENTITY, remembered("x"), now_ns());
             assert!(index.save().unwrap());
         }
         let index = FileIndex::open(dir.path(), dir.path());
-        assert!(index.get(PathHash::of(b"gone"), &IDENTITY).is_none());
-        assert!(index.get(PathHash::of(b"kept"), &IDENTITY).is_some());
+        assert!(get(&index, b"gone", &IDENTITY).is_none());
+        assert!(get(&index, b"kept", &IDENTITY).is_some());
     }
 
     #[test]
@@ -304,7 +335,7 @@ mod tests {
         index.record(PathHash::of(b"a"), newer, remembered("new"), now_ns());
         index.save().unwrap();
         let index = FileIndex::open(dir.path(), dir.path());
-        assert_eq!((index.len(), index.get(PathHash::of(b"a"), &newer)), (1, Some(remembered("new"))));
+        assert_eq!((index.len(), get(&index, b"a", &newer)), (1, Some(remembered("new"))));
     }
 
     #[test]

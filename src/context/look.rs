@@ -2,6 +2,7 @@
 //!
 //! What is found stays with the directory entry, so a file is looked at once however many instructions copy it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -30,18 +31,19 @@ pub(super) struct Looker {
 }
 
 /// A directory by its real path and, when it is open anyway, by its descriptor.
-#[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     path: &'a [u8],
     fd: Option<&'a OwnedFd>,
     /// The hash of a file's path is this and its name.
     hash: Option<PathHash>,
+    /// Where the index has the file that was looked at last.
+    last: Cell<usize>,
 }
 
 impl<'a> Place<'a> {
     pub(super) fn new(path: &'a [u8], fd: Option<&'a OwnedFd>) -> Self {
         let hash = (!path.is_empty()).then(|| PathHash::of(path));
-        Self { path, fd, hash }
+        Self { path, fd, hash, last: Cell::new(usize::MAX) }
     }
 
     fn hash(&self, name: &[u8]) -> PathHash {
@@ -93,7 +95,7 @@ impl Looker {
     pub(super) fn look(
         &self,
         context: &ContextFs,
-        place: Place<'_>,
+        place: &Place<'_>,
         entry: &Entry,
         buffer: &mut Vec<u8>,
     ) -> Result<Option<FileFact>, ContextError> {
@@ -120,7 +122,7 @@ impl Looker {
     fn find_out(
         &self,
         context: &ContextFs,
-        place: Place<'_>,
+        place: &Place<'_>,
         entry: &Entry,
         buffer: &mut Vec<u8>,
     ) -> rustix::io::Result<(FileFact, bool)> {
@@ -144,7 +146,10 @@ impl Looker {
         let mode = self.mode(stat.st_mode, false);
         let fact = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
-                return self.regular_file(dir, name, place.hash(&entry.name), &stat, buffer);
+                let hash = place.hash(&entry.name);
+                let known = self.index.as_ref();
+                let known = known.and_then(|index| index.get(hash, &Identity::of(&stat), &place.last));
+                return self.regular_file(dir, name, hash, &stat, known, buffer);
             }
             FileType::Fifo => FileFact::Fifo { mode },
             FileType::Socket => FileFact::Socket { mode },
@@ -166,10 +171,9 @@ impl Looker {
         name: &[u8],
         hash: PathHash,
         stat: &Stat,
+        known: Option<Remembered>,
         buffer: &mut Vec<u8>,
     ) -> rustix::io::Result<(FileFact, bool)> {
-        let index = self.index.as_ref();
-        let known = index.and_then(|index| index.get(hash, &Identity::of(stat)));
         let mode = self.mode(stat.st_mode, false);
         let unread = |digest, xattrs| {
             let fact = FileFact::File { mode, digest, xattrs };

@@ -254,7 +254,7 @@ impl ContextReader {
         let (listing, _) = self.context.list(&target.real_dir)?;
         let entry = listing.find(split(&target.name).1).ok_or_else(gone)?;
         let place = Place::new(&target.real_dir, None);
-        self.looker.look(&self.context, place, entry, &mut Vec::new())?.ok_or_else(gone)
+        self.looker.look(&self.context, &place, entry, &mut Vec::new())?.ok_or_else(gone)
     }
 
     fn all_excluded(&self, source: &str, filtered: usize) -> ContextError {

@@ -112,6 +112,12 @@ impl Record {
         bytes.extend(self.remembered.digest.as_bytes());
     }
 
+    /// The path alone.
+    pub(super) fn path_of(bytes: &[u8]) -> PathHash {
+        let first = bytes.first_chunk().expect("a record has eleven words");
+        PathHash(u64::from_le_bytes(*first))
+    }
+
     /// Takes back what [`Record::encode`] wrote.
     pub(super) fn decode(bytes: &[u8]) -> Self {
         let word = |index: usize| {

@@ -49,32 +49,37 @@ impl Walk<'_> {
     pub(super) fn run(&self, top: Names) -> Result<Found, ContextError> {
         let queue = Queue::new(Job::Dir { names: top, listed: self.rules.is_none() });
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        let mut found = Vec::new();
+        let mut runs = Vec::new();
         thread::scope(|scope| {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.work(&queue))).collect();
-            found.extend(self.work(&queue));
+            runs.extend(self.work(&queue));
             for other in others {
-                found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                runs.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
         });
-        queue.into_result().map(|()| found)
+        queue.into_result().map(|()| in_order(runs))
     }
 
-    fn work(&self, queue: &Queue) -> Found {
-        let mut found = Vec::new();
+    /// What each job found, sorted.
+    fn work(&self, queue: &Queue) -> Vec<Found> {
+        let mut runs = Vec::new();
         let mut buffer = Vec::new();
         while let Some(job) = queue.next() {
+            let mut found = Vec::new();
             let done = match job {
                 Job::Dir { names, listed } => self.directory(names, listed, queue, &mut found),
                 Job::Files { names, listing, fd, picked } => {
+                    found.reserve_exact(picked.len());
                     let entries = picked.iter().map(|&index| &listing.entries[index]);
                     self.files(&names, fd.as_deref(), entries, &mut buffer, &mut found)
                 }
             };
             queue.done(done);
+            if !found.is_empty() {
+                runs.push(found);
+            }
         }
-        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        found
+        runs
     }
 
     fn directory(
@@ -146,12 +151,20 @@ impl Walk<'_> {
     ) -> Result<(), ContextError> {
         let place = Place::new(&names.real, fd);
         for entry in entries {
-            if let Some(fact) = self.looker.look(self.context, place, entry, buffer)? {
+            if let Some(fact) = self.looker.look(self.context, &place, entry, buffer)? {
                 found.push((listed_below(&names.listed, &entry.name), fact));
             }
         }
         Ok(())
     }
+}
+
+/// Joins runs that are sorted: they hardly ever reach into one another.
+fn in_order(mut runs: Vec<Found>) -> Found {
+    runs.sort_unstable_by(|a, b| a[0].0.cmp(&b[0].0));
+    let mut found = Vec::with_capacity(runs.iter().map(Vec::len).sum());
+    runs.into_iter().for_each(|mut run| found.append(&mut run));
+    found
 }
 
 fn listed_below(dir: &str, name: &[u8]) -> String {
