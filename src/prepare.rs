@@ -119,8 +119,8 @@ pub struct PreparedStep {
     pub build_args: Vec<(String, String)>,
     /// The SHELL to be declared again.
     pub shell: Option<Vec<String>>,
-    /// For each bind mount of its RUN, in order: whether it comes from a stage.
-    pub mounts_of_stages: Vec<bool>,
+    /// For each bind mount of a RUN, in order, whether it comes from a stage; by index into the stage's body.
+    pub mounts_of_stages: BTreeMap<usize, Vec<bool>>,
     /// Where its bytes come from, for the record.
     pub record: Vec<InputRecord>,
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::bases::BaseImage;
 use crate::containerfile::{Keyword, Rules};
 use crate::image::{BASE_DIGEST, BASE_NAME, CREATED, ComposedImage, ImageFormat, StoredImage};
-use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed};
+use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed, without_digests_behind};
 use crate::prepare::PreparedStage;
 use crate::render::{label_instruction, renamed_back};
 
@@ -151,7 +151,8 @@ pub fn tip(
             let mut created_by = plain.map_or(created_by.clone(), |plain| plain.created_by(&created_by));
             if rules >= Rules::Buildah39 {
                 let copies = item.instruction.keyword != Keyword::Run;
-                let mounts = step.map_or(&[][..], |step| &step.mounts_of_stages);
+                let mounts = step.and_then(|step| step.mounts_of_stages.get(&number));
+                let mounts = mounts.map_or(&[][..], Vec::as_slice);
                 created_by = completed(&created_by, notes.as_ref(), copies, is_last, mounts);
             }
             config.add_layer(&layer.diff_id, &layer.created, &created_by, None);
@@ -434,12 +435,23 @@ pub fn leaf(
     ComposedImage::new(tip, &config, annotations)
 }
 
-/// A squashed stage's image with the history that it has with an engine that knows heredocs; nothing where it has it.
+/// A squashed stage's image with the history of a native build, with an engine that knows heredocs and has its stages as
+/// stages; nothing where it has it.
 ///
 /// # Errors
 /// When the image's manifest and config do not fit each other.
-pub fn with_heredocs(image: &StoredImage, stage: &PreparedStage) -> anyhow::Result<Option<ComposedImage>> {
+pub fn with_native_history(
+    image: &StoredImage,
+    stage: &PreparedStage,
+    ground: Option<&StoredImage>,
+    rules: Rules,
+) -> anyhow::Result<Option<ComposedImage>> {
+    let entries = |image: &StoredImage| image.config["history"].as_array().map_or(0, Vec::len);
+    let of_base = ground.map_or(0, entries);
     let mut config = image.config.clone();
+    let renames: Vec<_> = stage.steps.iter().flat_map(|step| step.renames.clone()).collect();
+    let mounts = stage.steps.iter().flat_map(|step| &step.mounts_of_stages);
+    let mut mounts = mounts.filter(|_| rules >= Rules::Buildah39).peekable();
     let plain = || stage.steps.iter().flat_map(|step| step.without_heredocs.values());
     if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
         let text = |entry: &Value| entry["created_by"].as_str().unwrap_or_default().to_owned();
@@ -449,9 +461,17 @@ pub fn with_heredocs(image: &StoredImage, stage: &PreparedStage) -> anyhow::Resu
                 history.remove(first);
             }
         }
-        for entry in history.iter_mut() {
+        for entry in history.iter_mut().skip(of_base) {
             let written = text(entry);
-            let native = plain().fold(written.clone(), |text, plain| plain.created_by(&text));
+            let mut native = plain().fold(written.clone(), |text, plain| plain.created_by(&text));
+            if let Some((number, mounts_of_stages)) = mounts.peek() {
+                let command = &stage.body[**number].instruction.rest;
+                if let Some(told) = without_digests_behind(&native, command, mounts_of_stages) {
+                    native = told;
+                    mounts.next();
+                }
+            }
+            let native = renamed_back(&native, &renames);
             if native != written {
                 entry["created_by"] = native.into();
             }

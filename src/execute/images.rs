@@ -156,7 +156,9 @@ impl StageWorker<'_> {
         labels: Option<&[(String, String)]>,
     ) -> Result<StoredImage, Ended> {
         let image = self.annotated(image)?;
-        let mended = tip::with_heredocs(&image, self.stage).map_err(|e| self.failure(e))?;
+        let mended =
+            tip::with_native_history(&image, self.stage, self.ground.as_deref(), self.shared.execution.rules)
+                .map_err(|e| self.failure(e))?;
         let image = mended.map(|mended| self.commit(&mended)).transpose()?.unwrap_or(image);
         let labelled = tip::layer_labelled(&image, self.tip_flags()).map_err(|e| self.failure(e))?;
         let image = labelled.map(|labelled| self.commit(&labelled)).transpose()?.unwrap_or(image);

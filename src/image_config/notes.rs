@@ -75,6 +75,25 @@ fn without_digests_of_stages(instruction: &str, mounts: &[bool]) -> String {
     digests.iter().rev().fold(text.to_owned(), |text, digest| text + digest)
 }
 
+/// A RUN of this command in the history without the digests of mounted stages, where they stand behind the command;
+/// nothing where the text is of another instruction.
+pub fn without_digests_behind(created_by: &str, command: &str, mounts: &[bool]) -> Option<String> {
+    let end = created_by.rfind(command).filter(|_| !command.is_empty())? + command.len();
+    let (mut text, mut rest) = created_by.split_at(end);
+    let mut told = text.to_owned();
+    for is_stage in mounts {
+        let digest = rest.strip_prefix(':').unwrap_or_default();
+        let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
+        let hex = digest.len() - digest.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len();
+        if hex != 64 {
+            return Some(created_by.to_owned());
+        }
+        (text, rest) = rest.split_at(rest.len() - digest.len() + hex);
+        told.push_str(if *is_stage { "" } else { text });
+    }
+    Some(told + rest)
+}
+
 /// What stands before `:sha256:…` or `:…` at the end.
 fn before_digest(text: &str) -> Option<&str> {
     let (before, digest) = text.split_at_checked(text.len().checked_sub(64)?)?;
@@ -122,5 +141,18 @@ mod tests {
         assert_eq!(digests(&[true, false]), format!("x{two}"));
         assert_eq!(digests(&[true, true]), "x");
         assert_eq!(completed("x", None, false, false, &[true]), "x");
+    }
+
+    #[test]
+    fn digests_of_stages_behind_a_command_are_left_out_with_all_notes_behind_them() {
+        let (one, two) = (format!(":sha256:{}", "1".repeat(64)), format!(":{}", "2".repeat(64)));
+        let written = format!("/bin/sh -c --mount=from=a cp x y{one}{two}|force-mtime=5");
+        let told = |mounts: &[bool]| without_digests_behind(&written, "cp x y", mounts);
+        let of = |digests: &str| Some(format!("/bin/sh -c --mount=from=a cp x y{digests}|force-mtime=5"));
+        assert_eq!(told(&[false, true]), of(&one));
+        assert_eq!(told(&[true, false]), of(&two));
+        assert_eq!(told(&[true, true]), of(""));
+        assert_eq!(told(&[true, true, true]), Some(written.clone()));
+        assert_eq!(without_digests_behind("/bin/sh -c true", "cp x y", &[true]), None);
     }
 }

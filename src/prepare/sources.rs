@@ -189,7 +189,8 @@ impl Preparer<'_> {
                 Some(name) => {
                     let origin = self.origin(stage, item, name)?;
                     if kind == "bind" {
-                        step.mounts_of_stages.push(matches!(origin, Origin::Stage(_)));
+                        let is_stage = matches!(origin, Origin::Stage(_));
+                        step.mounts_of_stages.entry(number).or_default().push(is_stage);
                     }
                     let (shown, content) = self.foreign_content(item, &origin, name)?;
                     let written =
@@ -215,7 +216,7 @@ impl Preparer<'_> {
                 None if kind == "cache" => continue,
                 None => {
                     step.uses_context = true;
-                    step.mounts_of_stages.push(false);
+                    step.mounts_of_stages.entry(number).or_default().push(false);
                     let path = source.unwrap_or_else(|| ".".into());
                     let read =
                         |digest| FolderRead { named: None, part: ContextPart::Mounted(path.clone()), digest };

@@ -70,7 +70,7 @@ impl PreparedStep {
             args: Vec::new(),
             build_args: Vec::new(),
             shell: None,
-            mounts_of_stages: Vec::new(),
+            mounts_of_stages: BTreeMap::new(),
             record: Vec::new(),
         }
     }
