@@ -147,24 +147,27 @@ pub fn table(rows: &Rows) -> String {
     text
 }
 
+/// What is the same, and behind a plus what differs as documented; `92 + 6`. What is wrong says so.
+fn cell(row: &Row) -> String {
+    let documented = if row.documented > 0 { format!(" + {}", row.documented) } else { String::new() };
+    let wrong = if row.wrong > 0 { format!(", {} wrong", row.wrong) } else { String::new() };
+    format!("{}{documented}{wrong}", row.same)
+}
+
 /// The table for a README: a column for each engine, a line for each subject.
 pub fn markdown(rows: &Rows) -> String {
     let subjects: BTreeSet<&String> = rows.values().flat_map(BTreeMap::keys).collect();
-    let cell = |row: Option<&Row>| match row {
-        Some(row) => format!("{} / {} / {} / {}", row.cases, row.same, row.documented, row.wrong),
-        None => String::new(),
-    };
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let mut text = line(std::iter::once("subject".to_owned()).chain(rows.keys().cloned()).collect());
     text += &format!("|---{}|\n", "|---".repeat(rows.len()));
     for subject in subjects {
-        let cells = rows.values().map(|rows| cell(rows.get(subject)));
+        let cells = rows.values().map(|rows| rows.get(subject).map(cell).unwrap_or_default());
         text += &line(std::iter::once(subject.clone()).chain(cells).collect());
     }
     let sums = rows.values().map(|rows| {
         let mut sum = Row::default();
         rows.values().for_each(|row| sum.add_row(row));
-        format!("**{}**", cell(Some(&sum)))
+        format!("**{}**", cell(&sum))
     });
     text += &line(std::iter::once("**all**".to_owned()).chain(sums).collect());
     text
