@@ -152,6 +152,49 @@ fn heredocs_are_lines_like_others_to_an_old_engine() {
 }
 
 #[test]
+fn an_old_engine_is_read_heredocs_for_where_it_would_stumble_over_them() {
+    let heredocs = |source: &str, rules| {
+        let file = read(source.as_bytes().to_vec(), Path::new("f"), rules).map_err(|error| error.problem)?;
+        Ok::<_, String>(file.instructions().map(|instruction| instruction.heredocs.len()).sum::<usize>())
+    };
+    for (source, expected) in [
+        ("FROM a\nRUN <<EOF\na\nEOF\n", 1),
+        // Not even a line for it.
+        ("FROM a\nCOPY <<EOF /x\nENV nothing\nEOF\n", 1),
+        ("FROM a\nRUN <<EOF\na\nEOF\nRUN <<RUN\nENV a=b\nRUN\n", 2),
+        // It makes sense of all the lines, so it is left to it.
+        ("FROM a\nRUN cat <<RUN\nENV a=b\nRUN\n", 0),
+        // What it stumbles over is no part of a heredoc.
+        ("FROM a\nRUN cat <<RUN\nENV a=b\nRUN\nFOO b\n", 0),
+        ("FROM a\nFOO b\nRUN cat <<RUN\nENV a=b\nRUN\n", 0),
+        ("FROM a\nRUN b\nFOO <<\n", 0),
+        // The engines before 1.33 carry out a trigger without its heredoc, and there is none to read.
+        ("FROM a\nONBUILD RUN <<EOF\nb\nEOF\n", 0),
+    ] {
+        assert_eq!(heredocs(source, Rules::Buildah28), Ok(expected), "{source:?}");
+    }
+    assert_eq!(heredocs("FROM a\nRUN cat <<RUN\nENV a=b\nRUN\n", Rules::Buildah39), Ok(1));
+    assert_eq!(heredocs("FROM a\nRUN b\n", Rules::Buildah28), Ok(0));
+    assert!(heredocs("FROM a\nRUN <<EOF\na\n", Rules::Buildah39).is_err());
+}
+
+#[test]
+fn a_chain_of_triggers_is_not_followed() {
+    assert!(parse(b"ONBUILD ENV nothing".to_vec(), Path::new("f"), Dialect::Heredocs).is_err());
+    assert_eq!(only("ONBUILD ONBUILD ENV nothing").keyword, Keyword::Onbuild);
+}
+
+#[test]
+fn an_error_points_at_the_word_that_it_is_about() {
+    for (source, place) in
+        [("ENV ba=1 a\n", "f:1:10:"), ("RUN x\nENV a=1 ENV\n", "f:2:9:"), ("RUN x\nLABEL a=1 \\\n b\n", "f:3:2:")]
+    {
+        let error = error(source, Dialect::Heredocs);
+        assert!(error.starts_with(place), "{source:?}: {error}");
+    }
+}
+
+#[test]
 fn only_run_copy_and_add_open_heredocs() {
     for (source, expected) in [
         ("ONBUILD RUN <<E\na\nE\n", 1),
