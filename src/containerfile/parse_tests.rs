@@ -186,12 +186,25 @@ fn a_chain_of_triggers_is_not_followed() {
 
 #[test]
 fn an_error_points_at_the_word_that_it_is_about() {
-    for (source, place) in
-        [("ENV ba=1 a\n", "f:1:10:"), ("RUN x\nENV a=1 ENV\n", "f:2:9:"), ("RUN x\nLABEL a=1 \\\n b\n", "f:3:2:")]
-    {
+    for (source, place) in [
+        ("ENV ba=1 a\n", "f:1:10:"),
+        ("RUN x\nENV a=1 ENV\n", "f:2:9:"),
+        ("RUN x\nLABEL a=1 \\\n b\n", "f:3:2:"),
+    ] {
         let error = error(source, Dialect::Heredocs);
         assert!(error.starts_with(place), "{source:?}: {error}");
     }
+}
+
+#[test]
+fn later_errors_point_at_a_word_or_at_the_instruction() {
+    let file = file("FROM a\n  COPY --from=x x y\n", Dialect::Heredocs);
+    let copy = file.instructions().nth(1).unwrap();
+    let place = |word| {
+        let error = file.point_at(copy, word, String::new(), String::new());
+        (error.line, error.column)
+    };
+    assert_eq!((place("x"), place("x y"), place(""), place("no")), ((2, 15), (2, 17), (2, 3), (2, 3)));
 }
 
 #[test]

@@ -176,3 +176,26 @@ fn a_workdir_is_joined_to_the_one_before() {
         assert_eq!(scope.workdir(), expected, "{source}");
     }
 }
+
+#[test]
+fn a_stage_sees_nothing_of_the_stage_before_it() {
+    let file = file("ARG H=h\nFROM a\nARG A=1\nENV E=1\nUSER u\nWORKDIR /w\nSHELL [\"/s\"]\n");
+    let stages = file.stages().unwrap();
+    let heading = Scope::new(Rules::Buildah28, build_args(&[], None), &stages.heading).unwrap();
+    let first = heading.enter_stage(StageBase::default()).unwrap();
+    let mut scope = first.clone();
+    stages.stages[0].body.iter().for_each(|instruction| scope.apply(instruction).unwrap());
+    assert_ne!(format!("{scope:?}"), format!("{first:?}"));
+    let next = scope.enter_stage(StageBase::default()).unwrap();
+    assert_eq!(format!("{next:?}"), format!("{first:?}"));
+    let base = StageBase {
+        env: vec!["B=b".to_owned()],
+        workdir: "/b".to_owned(),
+        user: "b".to_owned(),
+        shell: vec!["/b".to_owned()],
+        ..StageBase::default()
+    };
+    let on_base = format!("{:?}", scope.enter_stage(base.clone()).unwrap());
+    assert_eq!(on_base, format!("{:?}", heading.enter_stage(base).unwrap()));
+    assert!(on_base.contains("user: \"b\"") && on_base.contains("shell: [\"/b\"]"), "{on_base}");
+}
