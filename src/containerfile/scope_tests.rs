@@ -185,7 +185,10 @@ fn a_stage_sees_nothing_of_the_stage_before_it() {
     let first = heading.enter_stage(StageBase::default()).unwrap();
     let mut scope = first.clone();
     stages.stages[0].body.iter().for_each(|instruction| scope.apply(instruction).unwrap());
-    assert_ne!(format!("{scope:?}"), format!("{first:?}"));
+    let shown = format!("{scope:?}");
+    assert!(shown.contains("user: \"u\"") && shown.contains("shell: [\"/s\"]"), "{shown}");
+    assert_eq!((scope.env().get("E"), first.env().get("E")), (Some("1"), None));
+    assert!(scope.is_declared("A") && !scope.is_declared("B") && !first.is_declared("A"));
     let next = scope.enter_stage(StageBase::default()).unwrap();
     assert_eq!(format!("{next:?}"), format!("{first:?}"));
     let base = StageBase {
@@ -198,4 +201,16 @@ fn a_stage_sees_nothing_of_the_stage_before_it() {
     let on_base = format!("{:?}", scope.enter_stage(base.clone()).unwrap());
     assert_eq!(on_base, format!("{:?}", heading.enter_stage(base).unwrap()));
     assert!(on_base.contains("user: \"b\"") && on_base.contains("shell: [\"/b\"]"), "{on_base}");
+}
+
+#[test]
+fn the_text_of_a_heredoc_is_expanded_unless_its_name_is_quoted() {
+    let file = file("FROM a\nARG A=1\nCOPY <<E <<'F' /x/\n$A $B\nE\n$A\nF\n");
+    let stages = file.stages().unwrap();
+    let scope = Scope::new(Rules::Buildah39, build_args(&[], None), &stages.heading).unwrap();
+    let mut scope = scope.enter_stage(StageBase::default()).unwrap();
+    let [argument, copy] = stages.stages[0].body[..] else { panic!("two instructions") };
+    scope.apply(argument).unwrap();
+    let texts: Vec<_> = copy.heredocs.iter().map(|heredoc| scope.heredoc(heredoc).unwrap()).collect();
+    assert_eq!(texts, [b"1 \n".to_vec(), b"$A\n".to_vec()]);
 }
