@@ -49,7 +49,7 @@ impl ContextSource {
     }
 }
 
-/// A context that git could not fetch; the build ends with git's own exit code, as buildah's does (podman's with 125).
+/// A context that git could not fetch.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct GitFailed {
@@ -57,6 +57,15 @@ pub struct GitFailed {
     message: String,
     /// git's exit code.
     pub code: i32,
+}
+
+/// What was asked of the engine about its contexts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContextRules {
+    /// Which of them it is.
+    pub engine: EngineKind,
+    /// Whether the build ends with git's own exit code where git fails.
+    pub hands_on_gits_code: bool,
 }
 
 /// Opens the context: a folder, `-` (a tar stream or a Containerfile on standard input), an archive, a git repository,
@@ -69,15 +78,16 @@ pub struct GitFailed {
 pub fn context(
     argument: Option<&OsStr>,
     files: &[&OsStr],
-    engine: EngineKind,
+    rules: ContextRules,
 ) -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
+    let engine = rules.engine;
     let Some(argument) = argument else { return Ok((not_given(files, engine)?, None)) };
     let written = argument.to_string_lossy().into_owned();
     if written == "-" {
         return standard_input();
     }
     if is_git(&written) {
-        return Ok((clone(&written, engine)?, None));
+        return Ok((clone(&written, rules.hands_on_gits_code)?, None));
     }
     if is_address(&written) {
         return Ok((download(written)?, None));
@@ -178,7 +188,7 @@ fn is_git(text: &str) -> bool {
 }
 
 /// `REPOSITORY[#BRANCH[:FOLDER]]`.
-fn clone(written: &str, engine: EngineKind) -> anyhow::Result<ContextSource> {
+fn clone(written: &str, hands_on_gits_code: bool) -> anyhow::Result<ContextSource> {
     let (repository, rest) = written.split_once('#').unwrap_or((written, ""));
     let (branch, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
     let repository = if repository.starts_with("github.com/") {
@@ -193,7 +203,7 @@ fn clone(written: &str, engine: EngineKind) -> anyhow::Result<ContextSource> {
             process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
         if !ended.status.success() {
             let message = format!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
-            if engine == EngineKind::Podman {
+            if !hands_on_gits_code {
                 bail!(message);
             }
             return Err(GitFailed { message, code: ended.code() }.into());
@@ -390,18 +400,18 @@ fn preprocess(path: &Path, flags: &[OsString], warnings: &mut Vec<String>) -> an
 mod tests {
     use super::*;
 
+    const BUILDAH: ContextRules = ContextRules { engine: EngineKind::Buildah, hands_on_gits_code: true };
+
     #[test]
     fn a_context_that_is_not_there_is_named() {
-        let error = context(Some(OsStr::new("/nonexistent/folder")), &[], EngineKind::Buildah)
-            .unwrap_err()
-            .to_string();
+        let error = context(Some(OsStr::new("/nonexistent/folder")), &[], BUILDAH).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/folder"), "{error}");
     }
 
     #[test]
     fn a_folder_without_a_containerfile_says_where_it_looked() {
         let dir = tempfile::tempdir().unwrap();
-        let (source, _) = context(Some(dir.path().as_os_str()), &[], EngineKind::Buildah).unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str()), &[], BUILDAH).unwrap();
         let error = containerfile(&[], &source, None, &[]).unwrap_err().to_string();
         assert!(error.starts_with("no Containerfile or Dockerfile specified or found"), "{error}");
     }
@@ -424,7 +434,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "FROM x").unwrap();
         fs::write(dir.path().join("b"), "RUN y\n").unwrap();
-        let (source, _) = context(Some(dir.path().as_os_str()), &[], EngineKind::Buildah).unwrap();
+        let (source, _) = context(Some(dir.path().as_os_str()), &[], BUILDAH).unwrap();
         let read = containerfile(&[OsStr::new("a"), OsStr::new("b")], &source, None, &[]).unwrap();
         assert_eq!(read.bytes, b"FROM x\nRUN y\n");
     }

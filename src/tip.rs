@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::bases::BaseImage;
 use crate::containerfile::{Keyword, Rules};
 use crate::image::{BASE_DIGEST, BASE_NAME, CREATED, ComposedImage, ImageFormat, StoredImage};
-use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed, without_digests_behind};
+use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed, linked, without_digests_behind};
 use crate::prepare::PreparedStage;
 use crate::render::{label_instruction, renamed_back};
 
@@ -154,6 +154,10 @@ pub fn tip(
                 let mounts = step.and_then(|step| step.mounts_of_stages.get(&number));
                 let mounts = mounts.map_or(&[][..], Vec::as_slice);
                 created_by = completed(&created_by, notes.as_ref(), copies, is_last, mounts);
+            }
+            let link = item.instruction.flag("link").map(|flag| flag.value.as_deref().unwrap_or("true"));
+            if rules >= Rules::Buildah43 && link == Some("true") {
+                created_by = linked(&created_by, item.instruction.keyword.as_str());
             }
             config.add_layer(&layer.diff_id, &layer.created, &created_by, None);
         } else {
@@ -459,6 +463,16 @@ pub fn with_native_history(
             let first = history.windows(2).position(|pair| pair.iter().all(|e| two.is_of(&text(e))));
             if let Some(first) = first {
                 history.remove(first);
+            }
+        }
+        // ARGs that the stages below declared (1.43) stand in the text, which a native build has no need of.
+        for arg in stage.steps.iter().flat_map(|step| &step.args) {
+            let declares = |entry: &Value| {
+                let declared = text(entry).split_once("#(nop) ARG ").map(|(_, words)| words.to_owned());
+                declared.is_some_and(|words| words.split(['=', ' ', '|']).next() == Some(&arg.name))
+            };
+            if let Some(place) = history.iter().skip(of_base).position(declares) {
+                history.remove(of_base + place);
             }
         }
         for entry in history.iter_mut().skip(of_base) {

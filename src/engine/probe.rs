@@ -60,6 +60,14 @@ pub struct Probed {
     pub build_help: Option<String>,
 }
 
+impl Probed {
+    /// Whether a build ends with git's own exit code when git cannot fetch the context: buildah's did up to 1.39.3, and
+    /// ends with 125 in 1.43.2, as podman's in every version.
+    pub fn hands_on_gits_code(&self) -> bool {
+        self.kind == EngineKind::Buildah && self.buildah < Version(1, 43, 0)
+    }
+}
+
 /// Which engine the user asks for: `auto`, `buildah`, `podman` or a path.
 ///
 /// # Errors

@@ -65,6 +65,12 @@ pub fn completed(
     instruction + &notes.map(|notes| notes.text(copies, is_last)).unwrap_or_default()
 }
 
+/// `COPY --link` and `ADD --link` as a build in layers writes them into the history (1.43.2): with the flag, which the call
+/// of a single step leaves out.
+pub fn linked(created_by: &str, keyword: &str) -> String {
+    created_by.replacen(&format!("#(nop) {keyword} "), &format!("#(nop) {keyword} --link "), 1)
+}
+
 fn without_digests_of_stages(instruction: &str, mounts: &[bool]) -> String {
     let (mut text, mut digests) = (instruction, Vec::new());
     for is_stage in mounts.iter().rev() {
@@ -130,6 +136,13 @@ mod tests {
         for written in ["COPY x in /a     |force-mtime=5 ", "/bin/sh -c x|force-mtime=5"] {
             assert_eq!(completed(written, Some(&notes), written.starts_with("COPY"), true, &[]), written);
         }
+    }
+
+    #[test]
+    fn a_linked_copy_says_so() {
+        let written = "/bin/sh -c #(nop) COPY file:1 in /to/      ";
+        assert_eq!(linked(written, "COPY"), "/bin/sh -c #(nop) COPY --link file:1 in /to/      ");
+        assert_eq!(linked(written, "ADD"), written);
     }
 
     #[test]

@@ -151,17 +151,13 @@ impl Preparer<'_> {
     pub(super) fn arguments(&self, stage: &PreparedStage, step: &mut PreparedStep) {
         let before = &stage.scopes[step.items[0]];
         let user = &before.build_args().values;
-        let mut declared: BTreeSet<String> = BTreeSet::new();
-        let from_file = stage.layers;
-        if from_file {
-            // Declared by the stages below (1.43), or above this step in this stage.
-            let mut names: BTreeSet<String> =
-                self.inherited.iter().map(|d| d.split('=').next().unwrap_or(d).to_owned()).collect();
-            for number in 0..step.items[0] {
-                names.extend(arg_names(stage, number));
-            }
-            declared.extend(names.into_iter().filter(|name| before.is_declared(name)));
+        // Declared by the stages below (1.43), or above this step in this stage.
+        let mut declared: BTreeSet<String> =
+            self.inherited.iter().map(|d| d.split('=').next().unwrap_or(d).to_owned()).collect();
+        for number in 0..step.items[0] {
+            declared.extend(arg_names(stage, number));
         }
+        declared.retain(|name| before.is_declared(name));
         let in_scope = before.args_in_scope();
         let mut own: BTreeSet<String> = BTreeSet::new();
         for &number in &step.items {

@@ -17,7 +17,7 @@ use crate::prepare::{self, PreparedStep};
 use crate::remote;
 use crate::request::BuildRequest;
 use crate::session::Session;
-use crate::source::{self, ContainerfileSource, ContextSource};
+use crate::source::{self, ContainerfileSource, ContextRules, ContextSource};
 
 /// The files that are built from.
 pub struct Sources {
@@ -39,8 +39,9 @@ impl Sources {
     /// When one of them is not there, cannot be read, or is not a Containerfile.
     pub fn open(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
         let files: Vec<_> = request.files.iter().map(OsString::as_os_str).collect();
-        let (context, from_stdin) =
-            source::context(request.context.as_deref(), &files, session.engine.probed().kind)?;
+        let probed = session.engine.probed();
+        let rules = ContextRules { engine: probed.kind, hands_on_gits_code: probed.hands_on_gits_code() };
+        let (context, from_stdin) = source::context(request.context.as_deref(), &files, rules)?;
         let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
         let rules = Dialect::of_buildah(u64::from(session.engine.probed().buildah.1));
         let file = read(containerfile.bytes.clone(), &containerfile.path, rules)?;
