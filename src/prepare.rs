@@ -7,6 +7,8 @@ mod sources;
 mod stage;
 mod step;
 
+pub use step::OF_EVERY_STAGE;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -179,6 +179,16 @@ fn an_old_engine_is_read_heredocs_for_where_it_would_stumble_over_them() {
 }
 
 #[test]
+fn later_engines_refuse_what_stands_before_the_first_from() {
+    let read = |source: &str, rules| read(source.as_bytes().to_vec(), Path::new("f"), rules);
+    let error = read("ARG a\nLABEL a=b\nFROM a\n", Rules::Buildah43).unwrap_err();
+    assert_eq!((error.line, error.column), (2, 1));
+    assert!(read("# a\nARG a\nFROM a\nRUN b\n", Rules::Buildah43).is_ok());
+    assert!(read("LABEL a=b\nFROM a\n", Rules::Buildah39).is_ok());
+    assert!(read("LABEL a=b\n", Rules::Buildah43).is_ok());
+}
+
+#[test]
 fn a_chain_of_triggers_is_not_followed() {
     assert!(parse(b"ONBUILD ENV nothing".to_vec(), Path::new("f"), Dialect::Heredocs).is_err());
     assert_eq!(only("ONBUILD ONBUILD ENV nothing").keyword, Keyword::Onbuild);

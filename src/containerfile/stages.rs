@@ -64,6 +64,23 @@ impl Containerfile {
         Ok(file)
     }
 
+    /// Refuses what stands before the first FROM and is no ARG, as 1.43 does: to older engines it is a stage without a
+    /// base.
+    pub(super) fn begins_with_from(&self) -> Result<(), ParseError> {
+        let is_from = |instruction: &&Instruction| instruction.keyword == Keyword::From;
+        if !self.instructions().any(|instruction| is_from(&instruction)) {
+            return Ok(()); // for `stages` to say
+        }
+        let mut before = self.instructions().take_while(|instruction| !is_from(instruction));
+        match before.find(|instruction| instruction.keyword != Keyword::Arg) {
+            Some(first) => {
+                let problem = format!("stage 1 requires a FROM instruction before {}", first.keyword);
+                Err(self.error_in(first, problem, "only ARG may stand before FROM"))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn stage<'a>(&self, from: &'a Instruction, position: usize) -> Result<FileStage<'a>, ParseError> {
         if let Some(flag) = from.flags.iter().find(|flag| flag.name != "platform" || flag.value.is_none()) {
             let problem = format!("FROM does not have the flag `{}`", flag.word());

@@ -1,5 +1,6 @@
 //! One engine call for one step.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +16,7 @@ use crate::engine::{EngineError, ListedImage, StepCall};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
 use crate::image::ImageId;
-use crate::prepare::PreparedStep;
+use crate::prepare::{OF_EVERY_STAGE, PreparedStep};
 use crate::step_text::{Labels, step_text};
 use crate::{heredoc, names, tip};
 
@@ -59,8 +60,9 @@ impl StageWorker<'_> {
                 build_contexts.push((heredoc::CONTEXT.to_owned(), heredocs.to_string_lossy().into_owned()));
             }
             let mut flags = execution.flags.clone();
-            if self.index == execution.target && !self.stage.layers {
-                flags.extend(execution.target_flags.iter().cloned());
+            if !self.stage.layers {
+                let counts = |flag: &&OsString| self.index == execution.target || is_of_every_stage(flag);
+                flags.extend(execution.target_flags.iter().filter(counts).cloned());
             }
             if !self.stage.layers && self.stage_labels().is_some_and(|labels| names_engine(&labels)) {
                 // The engine's own label would take the place of the one in the text.
@@ -178,6 +180,12 @@ impl StageWorker<'_> {
         let key = self.label_key.as_ref().unwrap_or(&execution.plan.stages[&self.index].key);
         labels.of(self.stage, key, base.as_ref().map(ImageId::as_str))
     }
+}
+
+fn is_of_every_stage(flag: &OsStr) -> bool {
+    let flag = flag.to_string_lossy();
+    let name = flag.trim_start_matches('-').split('=').next().unwrap_or_default();
+    OF_EVERY_STAGE.contains(&name)
 }
 
 fn names_engine(labels: &[(String, String)]) -> bool {

@@ -309,14 +309,18 @@ pub fn cache_ttl(flags: &BuildFlags) -> Result<Option<Duration>, UsageError> {
 
 /// The time that image and history get, in seconds since 1970, when the command line sets one.
 ///
-/// `--timestamp` is before `--source-date-epoch`, and that before `SOURCE_DATE_EPOCH`, which buildah reads
-/// from 1.41 on.
+/// `--timestamp` is before `SOURCE_DATE_EPOCH`, which buildah reads from 1.41 on, as is `--source-date-epoch`; both flags
+/// are refused (1.43.2).
 pub fn timestamp(
     flags: &BuildFlags,
     environment: &Environment,
     buildah: Version,
 ) -> Result<Option<i64>, UsageError> {
     if let Some(seconds) = number(flags, "timestamp") {
+        if flags.is_given("source-date-epoch") {
+            let fault = "timestamp and source-date-epoch would be ambiguous if allowed together";
+            return Err(UsageError::new(fault).with_way_out("leave one of them out"));
+        }
         return Ok(Some(seconds));
     }
     let variable = environment.get(OsStr::new("SOURCE_DATE_EPOCH")).map(OsString::as_os_str);

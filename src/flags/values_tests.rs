@@ -171,12 +171,15 @@ fn the_cache_s_age_is_a_duration_of_go() {
 fn the_image_s_time_comes_from_the_first_that_sets_one() {
     let environment = environment(&[("SOURCE_DATE_EPOCH", "7")]);
     let of = |args: &[&str], minor| timestamp(&flags(args), &environment, Version::new(1, minor)).unwrap();
-    assert_eq!(of(&["--timestamp=5", "--source-date-epoch=6"], 41), Some(5));
+    assert_eq!(of(&["--timestamp=5"], 41), Some(5));
     assert_eq!(of(&["--source-date-epoch=6"], 41), Some(6));
     assert_eq!(of(&[], 41), Some(7));
     assert_eq!(of(&[], 40), None);
     let error = timestamp(&flags(&["--source-date-epoch=x"]), &environment, Version::new(1, 43));
     assert_eq!(error.unwrap_err().message, "error parsing source-date-epoch offset \"x\"");
+    let both = flags(&["--timestamp=5", "--source-date-epoch=6"]);
+    let error = timestamp(&both, &environment, Version::new(1, 43)).unwrap_err();
+    assert_eq!(error.message, "timestamp and source-date-epoch would be ambiguous if allowed together");
     assert_eq!(number(&flags(&["--jobs=0x10"]), "jobs"), Some(16));
 }
 

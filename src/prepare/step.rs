@@ -47,6 +47,9 @@ const RUN_ONLY: &[&str] = &[
     "mount",
 ];
 
+/// Flags of the final image that each stage is built with where it is one call (1.43.2).
+pub const OF_EVERY_STAGE: &[&str] = &["inherit-labels"];
+
 impl PreparedStep {
     /// A step without instructions, that takes nothing from anywhere.
     fn bare(lines: (usize, usize), title: String, inputs: StepInputs) -> Self {
@@ -95,8 +98,10 @@ impl Preparer<'_> {
         if !runs {
             inputs.flags.retain(|name, _| !RUN_ONLY.contains(&name.as_str()));
         }
-        if is_target && !stage.layers {
-            inputs.flags.extend(self.common.target_flags.clone());
+        if !stage.layers {
+            let counts = |name: &str| is_target || OF_EVERY_STAGE.contains(&name);
+            let flags = self.common.target_flags.iter().filter(|(name, _)| counts(name));
+            inputs.flags.extend(flags.map(|(name, values)| (name.clone(), values.clone())));
         }
         let title = text_of(&last.original);
         let mut step = PreparedStep {
