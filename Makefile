@@ -33,7 +33,7 @@ CONFORMANCE_RESULTS ?= target/conformance
 CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- --stagecache $(abspath $(BUILT))
 
 .DEFAULT_GOAL := build
-.PHONY: help build release demo test test-table test-random test-real conformance conformance-rootless conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
+.PHONY: help build release demo test test-table test-random test-real conformance conformance-some conformance-rootless conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
@@ -72,6 +72,9 @@ test-real: setup-dev build ## real software from a real distribution base; fetch
 conformance: setup release ## each case of the corpus by an engine and by us: nothing may differ
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/root.json $(CONFORMANCE_FLAGS)
 	$(CONFORMANCE) --engine $(firstword $(CONFORMANCE_ENGINES)) --planted
+
+conformance-some: setup release ## cases drawn from the corpus, other ones each time; CASES=n, SEED=n
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS)
 
 conformance-rootless: setup release ## the same without privileges; root makes an ordinary user for it
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/rootless.json $(CONFORMANCE_FLAGS) \

@@ -24,10 +24,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use sha2::{Digest, Sha256};
 
 use corpus::{Case, Mode};
 use differences::Documented;
@@ -56,7 +57,10 @@ fn home() -> PathBuf {
 fn suite(options: &Options) -> Result<ExitCode> {
     let (bases, cases) = corpus()?;
     let documented = differences::read(&home().join("differences.txt"))?;
-    let cases: Vec<Case> = cases.into_iter().filter(|case| wanted(options, case)).collect();
+    let mut cases: Vec<Case> = cases.into_iter().filter(|case| wanted(options, case)).collect();
+    if let Some(count) = options.draw {
+        draw(&mut cases, count, options.seed.clone());
+    }
     if options.list {
         for case in &cases {
             println!("{}", case.id());
@@ -107,6 +111,16 @@ fn suite(options: &Options) -> Result<ExitCode> {
 fn corpus() -> Result<(Vec<Case>, Vec<Case>)> {
     let cases = corpus::read_corpus(&home().join("corpus"))?;
     Ok(cases.into_iter().partition(|case| case.subject == "bases"))
+}
+
+/// Leaves `count` cases, drawn with the seed or with one of the clock.
+fn draw(cases: &mut Vec<Case>, count: usize, seed: Option<String>) {
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
+    let seed = seed.unwrap_or_else(clock);
+    eprintln!("{count} of {} cases, drawn with --seed {seed}", cases.len());
+    cases.sort_by_cached_key(|case| Sha256::digest(format!("{seed} {}", case.id())));
+    cases.truncate(count);
+    cases.sort_by_key(Case::id);
 }
 
 fn wanted(options: &Options, case: &Case) -> bool {

@@ -27,6 +27,12 @@ pub struct Options {
     /// Only cases `SUBJECT/NAME`, `*` stands for anything (repeatable)
     #[arg(long, value_name = "PATTERN")]
     pub filter: Vec<String>,
+    /// Only so many cases, other ones each time
+    #[arg(long, value_name = "N")]
+    pub draw: Option<usize>,
+    /// What `--draw` draws with; printed where it is not given
+    #[arg(long, value_name = "TEXT", requires = "draw")]
+    pub seed: Option<String>,
     /// Only this mode: layers or squashed
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
