@@ -272,6 +272,30 @@ mod tests {
     }
 
     #[test]
+    fn a_long_line_is_folded_where_both_sides_are_plain() {
+        // Where the first fold is, with these bytes in front of the last place where it may be.
+        let fold = |bytes: &str| {
+            let front = "a".repeat(LONGEST_LINE - bytes.len());
+            let folded = rendered(&text(&[&format!("{front}{bytes}{}", "a".repeat(LONGEST_LINE / 2))]));
+            let first = folded.lines().nth(1).unwrap();
+            first.strip_suffix('\\').map(|first| LONGEST_LINE - first.len())
+        };
+        for (bytes, expected) in
+            [("a", 1), (" ", 2), (" a", 3), ("\t", 2), ("#", 2), ("#a", 1), ("\\", 2), ("\\a", 3), ("é", 2)]
+        {
+            assert_eq!(fold(bytes), Some(expected), "{bytes:?}");
+        }
+        // There is no such place in its second half.
+        let blanks = " ".repeat(LONGEST_LINE);
+        let whole = format!("RUN a{blanks}b\n");
+        assert_eq!(rendered(&text(&[&whole])), format!("FROM scratch\n{whole}"));
+        // As long as a line may be, beside one that is longer.
+        let fits = format!("{}\\\n", "a".repeat(LONGEST_LINE - 2));
+        let folded = rendered(&text(&[&format!("{fits}{}\n", "b".repeat(LONGEST_LINE + 1))]));
+        assert_eq!(folded.lines().nth(1), fits.lines().next());
+    }
+
+    #[test]
     fn lines_that_the_engines_read_whole_and_comments_are_not_folded() {
         let word = "x".repeat(40 * 1024);
         let comment = "y".repeat(80 * 1024);
