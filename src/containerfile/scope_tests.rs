@@ -185,8 +185,9 @@ fn a_stage_sees_nothing_of_the_stage_before_it() {
     let first = heading.enter_stage(StageBase::default()).unwrap();
     let mut scope = first.clone();
     stages.stages[0].body.iter().for_each(|instruction| scope.apply(instruction).unwrap());
-    let shown = format!("{scope:?}");
-    assert!(shown.contains("user: \"u\"") && shown.contains("shell: [\"/s\"]"), "{shown}");
+    assert_eq!((scope.user(), scope.shell()), ("u", &["/s".to_owned()][..]));
+    assert_eq!(scope.heading(), &BTreeMap::from([("H".to_owned(), "h".to_owned())]));
+    assert_ne!(format!("{scope:?}"), format!("{first:?}"));
     assert_eq!((scope.env().get("E"), first.env().get("E")), (Some("1"), None));
     assert!(scope.is_declared("A") && !scope.is_declared("B") && !first.is_declared("A"));
     let next = scope.enter_stage(StageBase::default()).unwrap();
