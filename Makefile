@@ -73,8 +73,9 @@ conformance: setup release ## each case of the corpus by an engine and by us: no
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/root.json $(CONFORMANCE_FLAGS)
 	$(CONFORMANCE) --engine $(firstword $(CONFORMANCE_ENGINES)) --planted
 
-conformance-some: setup release ## cases drawn from the corpus, other ones each time; CASES=n, SEED=n
-	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS)
+conformance-some: setup build ## cases drawn from the corpus, other ones each time; CASES=n, SEED=n
+	$(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- $(CONFORMANCE_ENGINES:%=--engine %) \
+		--draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS)
 
 conformance-rootless: setup release ## the same without privileges; root makes an ordinary user for it
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/rootless.json $(CONFORMANCE_FLAGS) \
