@@ -59,7 +59,7 @@ pub struct GitFailed {
     pub code: i32,
 }
 
-/// What was asked of the engine about its contexts.
+/// What of the engine decides how a context is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContextRules {
     /// Which of them it is.

@@ -40,14 +40,15 @@ impl Sources {
     pub fn open(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
         let files: Vec<_> = request.files.iter().map(OsString::as_os_str).collect();
         let probed = session.engine.probed();
-        let rules = ContextRules { engine: probed.kind, hands_on_gits_code: probed.hands_on_gits_code() };
-        let (context, from_stdin) = source::context(request.context.as_deref(), &files, rules)?;
+        let of_contexts =
+            ContextRules { engine: probed.kind, hands_on_gits_code: probed.hands_on_gits_code() };
+        let (context, from_stdin) = source::context(request.context.as_deref(), &files, of_contexts)?;
         let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
-        let rules = Dialect::of_buildah(u64::from(session.engine.probed().buildah.1));
+        let rules = Dialect::of_buildah(u64::from(probed.buildah.1));
         let file = read(containerfile.bytes.clone(), &containerfile.path, rules)?;
         let names = containerfile.names.iter().map(PathBuf::as_path);
         // podman takes the lines of a named file as they stand (4.3).
-        let as_it_stands = session.engine.probed().kind == EngineKind::Podman;
+        let as_it_stands = probed.kind == EngineKind::Podman;
         let ignore = IgnoreRules::find(&context.folder, names, request.ignore_file.as_deref(), as_it_stands)?;
         let ignore_file =
             ignore.path().map(std::path::absolute).transpose().context("finding the ignore file")?;
