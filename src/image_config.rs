@@ -25,7 +25,7 @@ use crate::containerfile::{
 use crate::image::ImageFormat;
 pub use base::ConfigError;
 use health::HealthCheck;
-pub use notes::{FlagNotes, completed, linked, without_digests_behind};
+pub use notes::{FlagNotes, completed, completed_in_stage, linked};
 
 /// How one instruction is recorded in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

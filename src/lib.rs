@@ -28,6 +28,7 @@ pub mod report;
 pub mod request;
 pub mod session;
 pub mod source;
+pub mod squashed;
 pub mod step;
 pub mod step_text;
 pub mod store;

@@ -5,13 +5,13 @@
 //! The tip puts it back: the layers are those of the last step, config, history and annotations are those
 //! that one native build of the whole stage would have written. The leaf is the tip with the stage's labels.
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::bases::BaseImage;
 use crate::containerfile::{Keyword, Rules};
 use crate::image::{BASE_DIGEST, BASE_NAME, CREATED, ComposedImage, ImageFormat, StoredImage};
-use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed, linked, without_digests_behind};
+use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed, linked};
 use crate::prepare::PreparedStage;
 use crate::render::{label_instruction, renamed_back};
 
@@ -74,7 +74,7 @@ pub struct TipFlags {
 
 impl TipFlags {
     /// What the engine notes of these flags in the history.
-    fn notes(&self, rules: Rules) -> Option<FlagNotes> {
+    pub(crate) fn notes(&self, rules: Rules) -> Option<FlagNotes> {
         (rules >= Rules::Buildah43).then(|| FlagNotes {
             unset_labels: self.unset_labels.clone(),
             drops_inherited_labels: self.drop_inherited_labels,
@@ -370,30 +370,32 @@ pub fn in_workdir(image: &StoredImage, workdir: &str) -> anyhow::Result<Composed
     ComposedImage::new(image, &config, annotations)
 }
 
-/// A squashed stage's image with the `--layer-label`s that the engine gives to images without a name: to it, each
-/// image of ours has one. `None` where nothing is missing.
-///
-/// # Errors
-/// When the image's manifest and config do not fit each other.
-pub fn layer_labelled(image: &StoredImage, flags: &TipFlags) -> anyhow::Result<Option<ComposedImage>> {
-    let missing = || flags.layer_labels.iter().filter(|(key, _)| image.label(key).is_none());
-    if flags.last_is_named || missing().next().is_none() {
-        return Ok(None);
-    }
-    let mut config = image.config.clone();
+/// What the history says of the LABEL with these.
+pub(crate) fn label_history(labels: &[(String, String)]) -> String {
+    format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'))
+}
+
+/// Writes labels into an image's config, also into what docker's format has of them besides.
+pub(crate) fn set_labels<'a>(
+    config: &mut Value,
+    labels: impl IntoIterator<Item = &'a (String, String)> + Clone,
+) -> anyhow::Result<()> {
     for section in ["config", "container_config"] {
-        let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) else { continue };
+        let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) else {
+            ensure!(section != "config", "an image config without a `config` object");
+            continue;
+        };
         let all = settings.entry("Labels").or_insert_with(|| json!({}));
         if all.is_null() {
             *all = json!({});
         }
         let all = all.as_object_mut().context("labels that are no object")?;
-        for (key, value) in missing() {
+        for (key, value) in labels.clone() {
             all.insert(key.clone(), value.as_str().into());
         }
         all.sort_keys();
     }
-    ComposedImage::new(image, &config, image.annotations()).map(Some)
+    Ok(())
 }
 
 /// The leaf: the tip with these labels, as a LABEL instruction would leave it. A comment in the history makes it
@@ -408,23 +410,8 @@ pub fn leaf(
 ) -> anyhow::Result<ComposedImage> {
     let mut config = tip.config.clone();
     let created = config.get("created").cloned().unwrap_or_default();
-    for section in ["config", "container_config"] {
-        if section == "container_config" && config.get(section).is_none() {
-            continue;
-        }
-        let settings =
-            config[section].as_object_mut().context("an image config without a `config` object")?;
-        let all = settings.entry("Labels").or_insert_with(|| json!({}));
-        if all.is_null() {
-            *all = json!({});
-        }
-        let all = all.as_object_mut().context("labels that are no object")?;
-        for (key, value) in labels {
-            all.insert(key.clone(), value.as_str().into());
-        }
-        all.sort_keys();
-    }
-    let text = format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'));
+    set_labels(&mut config, labels)?;
+    let text = label_history(labels);
     if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut)
         && !history.is_empty()
     {
@@ -439,66 +426,6 @@ pub fn leaf(
     ComposedImage::new(tip, &config, annotations)
 }
 
-/// A squashed stage's image with the history of a native build, with an engine that knows heredocs and has its stages as
-/// stages; nothing where it has it.
-///
-/// # Errors
-/// When the image's manifest and config do not fit each other.
-pub fn with_native_history(
-    image: &StoredImage,
-    stage: &PreparedStage,
-    ground: Option<&StoredImage>,
-    rules: Rules,
-) -> anyhow::Result<Option<ComposedImage>> {
-    let entries = |image: &StoredImage| image.config["history"].as_array().map_or(0, Vec::len);
-    let of_base = ground.map_or(0, entries);
-    let mut config = image.config.clone();
-    let renames: Vec<_> = stage.steps.iter().flat_map(|step| step.renames.clone()).collect();
-    let mounts = stage.steps.iter().flat_map(|step| &step.mounts_of_stages);
-    let mut mounts = mounts.filter(|_| rules >= Rules::Buildah39).peekable();
-    let plain = || stage.steps.iter().flat_map(|step| step.without_heredocs.values());
-    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
-        let text = |entry: &Value| entry["created_by"].as_str().unwrap_or_default().to_owned();
-        for two in plain().filter(|plain| plain.is_two()) {
-            let first = history.windows(2).position(|pair| pair.iter().all(|e| two.is_of(&text(e))));
-            if let Some(first) = first {
-                history.remove(first);
-            }
-        }
-        // ARGs that the stages below declared (1.43) stand in the text, which a native build has no need of.
-        for arg in stage.steps.iter().flat_map(|step| &step.args) {
-            let declares = |entry: &Value| {
-                let declared = text(entry).split_once("#(nop) ARG ").map(|(_, words)| words.to_owned());
-                declared.is_some_and(|words| words.split(['=', ' ', '|']).next() == Some(&arg.name))
-            };
-            if let Some(place) = history.iter().skip(of_base).position(declares) {
-                history.remove(of_base + place);
-            }
-        }
-        for entry in history.iter_mut().skip(of_base) {
-            let written = text(entry);
-            let mut native = plain().fold(written.clone(), |text, plain| plain.created_by(&text));
-            if let Some((number, mounts_of_stages)) = mounts.peek() {
-                let command = &stage.body[**number].instruction.rest;
-                if let Some(told) = without_digests_behind(&native, command, mounts_of_stages) {
-                    native = told;
-                    mounts.next();
-                }
-            }
-            let native = renamed_back(&native, &renames);
-            if native != written {
-                entry["created_by"] = native.into();
-            }
-        }
-    }
-    if config == image.config {
-        return Ok(None);
-    }
-    let annotations =
-        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
-    ComposedImage::new(image, &config, annotations).map(Some)
-}
-
 /// An image that differs from this one in a comment of its last history entry alone.
 ///
 /// # Errors
@@ -507,37 +434,6 @@ pub fn twin(image: &StoredImage, comment: &str) -> anyhow::Result<ComposedImage>
     let mut config = image.config.clone();
     if let Some(entry) = config.get_mut("history").and_then(Value::as_array_mut).and_then(|h| h.last_mut()) {
         entry["comment"] = comment.into();
-    }
-    let annotations = image.annotations();
-    ComposedImage::new(image, &config, annotations)
-}
-
-/// A squashed stage's image with other labels in place of those that were injected when it was built.
-///
-/// # Errors
-/// When the image's manifest and config do not fit each other.
-pub fn relabelled(image: &StoredImage, labels: &[(String, String)]) -> anyhow::Result<ComposedImage> {
-    let mut config = image.config.clone();
-    for section in ["config", "container_config"] {
-        let Some(all) =
-            config.get_mut(section).and_then(|s| s.get_mut("Labels")).and_then(Value::as_object_mut)
-        else {
-            continue;
-        };
-        for (key, value) in labels {
-            all.insert(key.clone(), value.as_str().into());
-        }
-        all.sort_keys();
-    }
-    let text = format!("/bin/sh -c #(nop) {}", label_instruction(labels, b'\\'));
-    let marker = format!("\"{STAGE_NAME}\"=");
-    if let Some(history) = config.get_mut("history").and_then(Value::as_array_mut) {
-        let injected = history.iter_mut().rfind(|entry| {
-            entry.get("created_by").and_then(Value::as_str).is_some_and(|c| c.contains(&marker))
-        });
-        if let Some(entry) = injected {
-            entry["created_by"] = text.into();
-        }
     }
     let annotations = image.annotations();
     ComposedImage::new(image, &config, annotations)

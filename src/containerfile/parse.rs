@@ -45,13 +45,12 @@ pub fn parse(source: Vec<u8>, path: &Path, dialect: Dialect) -> Result<Container
 /// Reads `source` as an engine with these rules does, and with heredocs where it knows none: but only a file that the
 /// engine could make nothing of, because it takes the end of a heredoc for an instruction that there is not.
 pub fn read(source: Vec<u8>, path: &Path, rules: Rules) -> Result<Containerfile, ParseError> {
-    if rules >= Rules::Buildah43 {
-        let file = parse(source, path, rules.dialect())?;
-        file.begins_with_from()?;
-        return Ok(file);
-    }
     if rules.dialect() == Dialect::Heredocs || !source.windows(2).any(|two| two == b"<<") {
-        return parse(source, path, rules.dialect());
+        let file = parse(source, path, rules.dialect())?;
+        if rules >= Rules::Buildah43 {
+            file.begins_with_from()?;
+        }
+        return Ok(file);
     }
     let native = parse(source.clone(), path, rules.dialect());
     match parse(source, path, Dialect::Heredocs) {

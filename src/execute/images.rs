@@ -16,7 +16,7 @@ use crate::key::{Parent, StepKey};
 use crate::render::label_instruction;
 use crate::store::{Edition, Entry};
 use crate::tip::{Ground, TipFlags};
-use crate::{names, process, tip};
+use crate::{names, process, squashed, tip};
 
 impl StageWorker<'_> {
     /// The stage's key by content, where it is known.
@@ -156,16 +156,17 @@ impl StageWorker<'_> {
         labels: Option<&[(String, String)]>,
     ) -> Result<StoredImage, Ended> {
         let image = self.annotated(image)?;
-        let mended =
-            tip::with_native_history(&image, self.stage, self.ground.as_deref(), self.shared.execution.rules)
-                .map_err(|e| self.failure(e))?;
+        let (ground, flags) = (self.ground.as_deref(), self.tip_flags());
+        let rules = self.shared.execution.rules;
+        let mended = squashed::with_native_history(&image, self.stage, ground, flags, rules)
+            .map_err(|e| self.failure(e))?;
         let image = mended.map(|mended| self.commit(&mended)).transpose()?.unwrap_or(image);
-        let labelled = tip::layer_labelled(&image, self.tip_flags()).map_err(|e| self.failure(e))?;
+        let labelled = squashed::layer_labelled(&image, flags).map_err(|e| self.failure(e))?;
         let image = labelled.map(|labelled| self.commit(&labelled)).transpose()?.unwrap_or(image);
         let image = match labels.filter(|labels| !carries(&image, labels)) {
             Some(labels) => {
                 let relabelled = match image.label(tip::STAGE_NAME) {
-                    Some(_) => tip::relabelled(&image, labels),
+                    Some(_) => squashed::relabelled(&image, labels),
                     None => tip::leaf(&image, labels, None),
                 };
                 self.commit(&relabelled.map_err(|e| self.failure(e))?)?

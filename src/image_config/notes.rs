@@ -65,6 +65,16 @@ pub fn completed(
     instruction + &notes.map(|notes| notes.text(copies, is_last)).unwrap_or_default()
 }
 
+/// A RUN as the call of a whole stage has written it into the history: with its notes, and without the digests of stages.
+pub fn completed_in_stage(created_by: &str, notes: Option<&FlagNotes>, mounts: &[bool]) -> String {
+    // The target's last instruction has more of them; which one that is depends on what was put behind it.
+    let of_stage =
+        notes.map_or_else(Vec::new, |notes| [true, false].map(|last| notes.text(false, last)).into());
+    let instruction = of_stage.iter().find_map(|notes| created_by.strip_suffix(notes.as_str()));
+    let instruction = instruction.unwrap_or(created_by);
+    without_digests_of_stages(instruction, mounts) + &created_by[instruction.len()..]
+}
+
 /// `COPY --link` and `ADD --link` as a build in layers writes them into the history (1.43.2): with the flag, which the call
 /// of a single step leaves out.
 pub fn linked(created_by: &str, keyword: &str) -> String {
@@ -79,25 +89,6 @@ fn without_digests_of_stages(instruction: &str, mounts: &[bool]) -> String {
         text = before;
     }
     digests.iter().rev().fold(text.to_owned(), |text, digest| text + digest)
-}
-
-/// A RUN of this command in the history without the digests of mounted stages, where they stand behind the command;
-/// nothing where the text is of another instruction.
-pub fn without_digests_behind(created_by: &str, command: &str, mounts: &[bool]) -> Option<String> {
-    let end = created_by.rfind(command).filter(|_| !command.is_empty())? + command.len();
-    let (mut text, mut rest) = created_by.split_at(end);
-    let mut told = text.to_owned();
-    for is_stage in mounts {
-        let digest = rest.strip_prefix(':').unwrap_or_default();
-        let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
-        let hex = digest.len() - digest.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len();
-        if hex != 64 {
-            return Some(created_by.to_owned());
-        }
-        (text, rest) = rest.split_at(rest.len() - digest.len() + hex);
-        told.push_str(if *is_stage { "" } else { text });
-    }
-    Some(told + rest)
 }
 
 /// What stands before `:sha256:…` or `:…` at the end.
@@ -157,15 +148,20 @@ mod tests {
     }
 
     #[test]
-    fn digests_of_stages_behind_a_command_are_left_out_with_all_notes_behind_them() {
+    fn digests_of_stages_stand_before_what_the_engine_notes_of_flags() {
         let (one, two) = (format!(":sha256:{}", "1".repeat(64)), format!(":{}", "2".repeat(64)));
-        let written = format!("/bin/sh -c --mount=from=a cp x y{one}{two}|force-mtime=5");
-        let told = |mounts: &[bool]| without_digests_behind(&written, "cp x y", mounts);
-        let of = |digests: &str| Some(format!("/bin/sh -c --mount=from=a cp x y{digests}|force-mtime=5"));
-        assert_eq!(told(&[false, true]), of(&one));
-        assert_eq!(told(&[true, false]), of(&two));
-        assert_eq!(told(&[true, true]), of(""));
-        assert_eq!(told(&[true, true, true]), Some(written.clone()));
-        assert_eq!(without_digests_behind("/bin/sh -c true", "cp x y", &[true]), None);
+        let annotations = vec!["a=b".to_owned()];
+        let notes =
+            FlagNotes { annotations, file_times: Some("force-mtime=5".to_owned()), ..FlagNotes::default() };
+        for behind in ["|force-mtime=5a=b", "|force-mtime=5"] {
+            let written = format!("/bin/sh -c --mount=from=a cp x y{one}{two}{behind}");
+            let told = |mounts: &[bool]| completed_in_stage(&written, Some(&notes), mounts);
+            let of = |digests: &str| format!("/bin/sh -c --mount=from=a cp x y{digests}{behind}");
+            assert_eq!(told(&[false, true]), of(&one));
+            assert_eq!(told(&[true, false]), of(&two));
+            assert_eq!(told(&[true, true]), of(""));
+            assert_eq!(told(&[true, true, true]), written);
+        }
+        assert_eq!(completed_in_stage(&format!("x{one}"), None, &[true]), "x");
     }
 }
