@@ -86,7 +86,8 @@ fn suite(options: &Options) -> Result<ExitCode> {
     let run = Run::new(options, &bases, documented)?;
     let checked =
         if options.planted { planted::check(&run, options, &cases)? } else { run.check(options, &cases)? };
-    ensure!(!checked.is_empty(), "no case is for these engines and this filter");
+    let interrupted = run.stop.load(Ordering::Relaxed);
+    ensure!(interrupted || !checked.is_empty(), "no case is for these engines and this filter");
     let failed = checked.iter().filter(|one| !one.wrong.is_empty()).count();
     if let Some(path) = &options.save {
         if let Some(folder) = path.parent() {
@@ -94,6 +95,7 @@ fn suite(options: &Options) -> Result<ExitCode> {
         }
         std::fs::write(path, format!("{:#}\n", report::json(&checked)))?;
     }
+    ensure!(!interrupted, "interrupted: {} cases were compared", checked.len());
     let rows = report::checked_rows(&checked);
     match options.format {
         Format::Json => println!("{:#}", report::json(&checked)),
@@ -192,7 +194,7 @@ impl Run {
         Place::new(self.dir.join(name), Arc::clone(&self.layers), Arc::clone(&self.stop))
     }
 
-    /// Builds and compares all cases, some at a time.
+    /// Builds and compares all cases, some at a time; those that are done where it is interrupted.
     fn check(&self, options: &Options, cases: &[Case]) -> Result<Vec<Checked>> {
         let mut tasks = VecDeque::new();
         for prepared in &self.engines {
@@ -214,7 +216,6 @@ impl Run {
                 .collect();
             workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
         })?;
-        ensure!(!self.stop.load(Ordering::Relaxed), "interrupted");
         let mut done = done.into_inner().expect("no worker panics");
         done.sort_by(|a, b| {
             (&a.engine, &a.subject, &a.name, a.mode, a.cache)
@@ -236,7 +237,12 @@ impl Run {
             let Some(task) = task.filter(|_| !self.stop.load(Ordering::Relaxed)) else {
                 return Ok(());
             };
-            for checked in self.judge(options, &place, &task) {
+            let rows = self.judge(options, &place, &task);
+            // What was cut off says nothing of the case.
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            for checked in rows {
                 if !options.quiet && (!checked.wrong.is_empty() || options.verbose) {
                     eprintln!("{}", checked.text());
                 }
