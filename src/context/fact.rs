@@ -1,6 +1,6 @@
-//! What is known of the files that a step takes from the context, and how two states of them differ.
+//! What is known of a file that a step takes from the context, and how two states of many of them differ.
 //!
-//! Plain data, serializable: `reader` fills it, keys and records keep it.
+//! Plain data, serializable: `look` fills it, keys and records keep it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,97 +62,10 @@ pub enum FileFact {
     },
 }
 
-/// The files of one COPY, ADD or bind mount.
-///
-/// Each file has its path in the context. Bytes that are not UTF-8 stand as `\xNN` and a backslash as two, so no two files
-/// share a name. The folder of a bind mount's source itself is in, as `.` where it is the context; that of a COPY is not,
-/// for its mode goes nowhere.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopiedTree {
-    /// Sorted by path. A list, for a tree may have some hundred thousand files and is mostly only hashed.
-    #[serde(with = "as_map")]
-    files: Vec<(String, FileFact)>,
-}
-
-impl CopiedTree {
-    /// Raise when the meaning of the listing changes.
-    const FORMAT: u8 = 1; // 1: first.
-
-    /// BLAKE3 is several times faster with enough bytes for all lanes.
-    const HASHED_AT_ONCE: usize = 64 * 1024;
-
-    /// Of what was found, in any order. What was found twice counts once, unless it is a link here and what it leads
-    /// to there.
-    pub(super) fn of(mut found: Vec<(String, FileFact)>) -> Self {
-        found.sort_by(|(a, _), (b, _)| a.cmp(b)); // finds the runs that are sorted already
-        found.dedup();
-        Self { files: found }
-    }
-
-    /// The files, sorted by path.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &FileFact)> {
-        self.files.iter().map(|(path, fact)| (path.as_str(), fact))
-    }
-
-    /// The file at a path.
-    pub fn file(&self, path: &str) -> Option<&FileFact> {
-        let place = self.files.binary_search_by(|(other, _)| other.as_str().cmp(path)).ok()?;
-        Some(&self.files[place].1)
-    }
-
-    /// One digest for the whole listing.
-    pub fn digest(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        let mut lines = vec![Self::FORMAT];
-        for (path, fact) in &self.files {
-            text(&mut lines, path);
-            fact.write(&mut lines);
-            if lines.len() > Self::HASHED_AT_ONCE {
-                hasher.update(&lines);
-                lines.clear();
-            }
-        }
-        hasher.update(&lines);
-        hasher.finalize().into()
-    }
-
-    /// What it takes to get from `before` to `after`.
-    pub fn diff(before: &Self, after: &Self) -> TreeDiff {
-        let changes =
-            |from: &Self, to: &Self, differs: fn(&FileFact, Option<&FileFact>) -> bool| -> Vec<String> {
-                let listed = to.files().filter(|(path, fact)| differs(fact, from.file(path)));
-                listed.map(|(path, _)| path.to_owned()).collect()
-            };
-        TreeDiff {
-            added: changes(before, after, |_, before| before.is_none()),
-            removed: changes(after, before, |_, after| after.is_none()),
-            changed: changes(before, after, |after, before| before.is_some_and(|before| before != after)),
-        }
-    }
-}
-
-/// A list of paths and facts, written as a map.
-mod as_map {
-    use super::{BTreeMap, Deserialize, FileFact};
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        files: &[(String, FileFact)],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(files.iter().map(|(path, fact)| (path, fact)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<(String, FileFact)>, D::Error> {
-        Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
-    }
-}
-
 impl FileFact {
-    /// Appends the fact so that no two facts make the same bytes.
-    fn write(&self, line: &mut Vec<u8>) {
+    /// Appends a path and its fact so that no two of them make the same bytes.
+    pub(super) fn write(&self, path: &str, line: &mut Vec<u8>) {
+        text(line, path);
         match self {
             FileFact::File { mode, digest, xattrs } => {
                 number(line, b'f', *mode);
@@ -235,63 +148,5 @@ impl fmt::Display for TreeDiff {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(content: &str, mode: u32) -> FileFact {
-        FileFact::File { mode, digest: Digest::of(content.as_bytes()), xattrs: BTreeMap::new() }
-    }
-
-    fn tree(files: &[(&str, FileFact)]) -> CopiedTree {
-        CopiedTree::of(files.iter().map(|(path, fact)| (path.to_string(), fact.clone())).collect())
-    }
-
-    #[test]
-    fn every_part_of_a_fact_changes_the_digest() {
-        let with_xattr = FileFact::File {
-            mode: 0o644,
-            digest: Digest::of(b"1"),
-            xattrs: [("user.a".to_owned(), Digest::of(b"v"))].into(),
-        };
-        let trees = [
-            tree(&[]),
-            tree(&[("a", file("1", 0o644))]),
-            tree(&[("b", file("1", 0o644))]),
-            tree(&[("a", file("2", 0o644))]),
-            tree(&[("a", file("1", 0o755))]),
-            tree(&[("a", with_xattr)]),
-            tree(&[("a", FileFact::Dir { mode: 0o644, xattrs: BTreeMap::new() })]),
-            tree(&[("a", FileFact::Symlink { target: "b".into() })]),
-            tree(&[("a", FileFact::Symlink { target: "c".into() })]),
-            tree(&[("a", FileFact::Fifo { mode: 0o644 })]),
-            tree(&[("a", FileFact::Device { mode: 0o644, block: false, major: 1, minor: 3 })]),
-            tree(&[("a", FileFact::Device { mode: 0o644, block: true, major: 1, minor: 3 })]),
-            tree(&[("a", file("1", 0o644)), ("b", file("1", 0o644))]),
-        ];
-        let digests: std::collections::BTreeSet<_> = trees.iter().map(CopiedTree::digest).collect();
-        assert_eq!(digests.len(), trees.len());
-    }
-
-    #[test]
-    fn a_tree_survives_json() {
-        let tree = tree(&[("a", file("1", 0o644)), ("l", FileFact::Symlink { target: "a".into() })]);
-        let json = serde_json::to_string(&tree).unwrap();
-        assert!(json.contains(r#""l":{"type":"symlink","target":"a"}"#), "{json}");
-        assert_eq!(serde_json::from_str::<CopiedTree>(&json).unwrap(), tree);
-    }
-
-    #[test]
-    fn a_difference_names_the_first_files_and_counts_the_rest() {
-        let before = tree(&[("a", file("1", 0o644)), ("b", file("1", 0o644)), ("c", file("1", 0o644))]);
-        let after = tree(&[("a", file("2", 0o644)), ("b", file("1", 0o755)), ("d", file("1", 0o644))]);
-        let diff = CopiedTree::diff(&before, &after);
-        assert_eq!(diff.to_string(), "a modified, b modified, d added and 1 more");
-        assert_eq!(CopiedTree::diff(&after, &after).to_string(), "no files changed");
-        let one = CopiedTree::diff(&tree(&[]), &tree(&[("x", file("", 0))]));
-        assert_eq!(one.to_string(), "x added");
     }
 }

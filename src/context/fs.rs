@@ -32,7 +32,7 @@ pub(super) enum Kind {
 /// One name in a directory.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) name: Box<[u8]>,
+    name: Name,
     pub(super) kind: Kind,
     /// Filled when the file is first asked for; `None` in it: the file vanished.
     pub(super) fact: OnceLock<Option<FileFact>>,
@@ -44,11 +44,30 @@ pub(super) struct Listing {
     pub(super) mode: u32,
     pub(super) xattrs: BTreeMap<String, Digest>,
     pub(super) entries: Vec<Entry>,
+    /// All names, as they were read.
+    names: Vec<u8>,
+}
+
+/// Where a name stands among those of its directory.
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    start: u32,
+    length: u16,
+}
+
+impl Name {
+    fn of(self, names: &[u8]) -> &[u8] {
+        &names[self.start as usize..][..usize::from(self.length)]
+    }
 }
 
 impl Listing {
+    pub(super) fn name(&self, entry: &Entry) -> &[u8] {
+        entry.name.of(&self.names)
+    }
+
     pub(super) fn find(&self, name: &[u8]) -> Option<&Entry> {
-        let index = self.entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok()?;
+        let index = self.entries.binary_search_by(|entry| self.name(entry).cmp(name)).ok()?;
         Some(&self.entries[index])
     }
 }
@@ -110,10 +129,10 @@ impl ContextFs {
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&fd)?;
         let xattrs = super::look::xattrs(&fd)?;
-        let mut entries = Vec::new();
+        let (mut names, mut found) = (Vec::new(), Vec::new());
         let mut buffer = Vec::with_capacity(32 * 1024);
-        let mut names = RawDir::new(&fd, buffer.spare_capacity_mut());
-        while let Some(entry) = names.next() {
+        let mut read = RawDir::new(&fd, buffer.spare_capacity_mut());
+        while let Some(entry) = read.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." {
@@ -131,10 +150,15 @@ impl ContextFs {
                     Err(errno) => return Err(errno),
                 },
             };
-            entries.push(Entry { name: name.into(), kind, fact: OnceLock::new() });
+            let start = u32::try_from(names.len()).map_err(|_| Errno::OVERFLOW)?;
+            let length = u16::try_from(name.len()).map_err(|_| Errno::NAMETOOLONG)?;
+            names.extend(name);
+            found.push((Name { start, length }, kind));
         }
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok((Listing { mode: stat.st_mode & 0o7777, xattrs, entries }, fd))
+        found.sort_unstable_by_key(|(name, _)| name.of(&names));
+        let entries = found.into_iter().map(|(name, kind)| Entry { name, kind, fact: OnceLock::new() });
+        let entries = entries.collect();
+        Ok((Listing { mode: stat.st_mode & 0o7777, xattrs, entries, names }, fd))
     }
 
     /// What stands at a real path, `None` when there is nothing.

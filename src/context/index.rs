@@ -21,7 +21,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Digest;
@@ -45,9 +46,30 @@ const MARGIN_NS: i64 = 3_000_000_000;
 #[derive(Debug)]
 pub struct FileIndex {
     file: PathBuf,
-    known: Known,
+    known: Loaded,
     fresh: Mutex<Vec<Record>>,
     margin_ns: i64,
+}
+
+/// The records of an index file, which a thread reads while the caller does something else.
+#[derive(Debug)]
+struct Loaded {
+    reading: Mutex<Option<JoinHandle<Known>>>,
+    known: OnceLock<Known>,
+}
+
+impl Loaded {
+    fn start(file: PathBuf) -> Self {
+        let reading = thread::Builder::new().spawn(move || read(&file).unwrap_or_default()).ok();
+        Self { reading: Mutex::new(reading), known: OnceLock::new() }
+    }
+
+    fn get(&self) -> &Known {
+        self.known.get_or_init(|| {
+            let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take();
+            reading.and_then(|reading| reading.join().ok()).unwrap_or_default()
+        })
+    }
 }
 
 /// The records as they lie in the file: in the order of a walk, so that neighbours are met together.
@@ -60,29 +82,30 @@ struct Known {
 }
 
 impl FileIndex {
-    /// Opens the index of the context at `context_root` in the folder `dir`; what cannot be read is empty.
+    /// Opens the index of the context at `context_root` in the folder `dir`, which is read meanwhile; what cannot be read is
+    /// empty.
     pub fn open(dir: &Path, context_root: &Path) -> Self {
         let root = fs::canonicalize(context_root).unwrap_or_else(|_| context_root.to_owned());
         let name = Digest::of(root.as_os_str().as_bytes()).to_hex();
         let file = dir.join(format!("{}.index", &name[..32]));
-        let known = read(&file).unwrap_or_default();
+        let known = Loaded::start(file.clone());
         Self { file, known, fresh: Mutex::default(), margin_ns: MARGIN_NS }
     }
 
     /// The index as it is on the disk by now.
     pub fn again(&self) -> Self {
-        let known = read(&self.file).unwrap_or_default();
+        let known = Loaded::start(self.file.clone());
         Self { file: self.file.clone(), known, fresh: Mutex::default(), margin_ns: self.margin_ns }
     }
 
     /// How many files are remembered.
     pub fn len(&self) -> usize {
-        self.known.seen.len()
+        self.known.get().seen.len()
     }
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.known.seen.is_empty()
+        self.known.get().seen.is_empty()
     }
 
     /// Writes what was learned since [`FileIndex::open`]; says whether there was anything to write.
@@ -92,8 +115,9 @@ impl FileIndex {
             return Ok(false);
         }
         let replaced: HashSet<PathHash> = fresh.iter().map(|record| record.path).collect();
-        let known = self.known.seen.iter().enumerate().map(|(place, seen)| {
-            let record = self.known.record(place);
+        let known = self.known.get();
+        let known = known.seen.iter().enumerate().map(|(place, seen)| {
+            let record = known.record(place);
             match seen.load(Ordering::Relaxed) {
                 true => Record { age: 0, ..record },
                 false => Record { age: record.age.saturating_add(1), ..record },
@@ -115,11 +139,12 @@ impl FileIndex {
     /// What is known of the file at `path` if it is still the same file. `last` is where the file before it was found:
     /// neighbours in a directory mostly are neighbours here.
     pub(super) fn get(&self, path: PathHash, identity: &Identity, last: &Cell<usize>) -> Option<Remembered> {
-        let place = self.known.place(path, last.get())?;
+        let known = self.known.get();
+        let place = known.place(path, last.get())?;
         last.set(place);
-        let record = self.known.record(place);
+        let record = known.record(place);
         (record.identity == *identity).then(|| {
-            self.known.seen[place].store(true, Ordering::Relaxed);
+            known.seen[place].store(true, Ordering::Relaxed);
             record.remembered
         })
     }

@@ -96,14 +96,15 @@ impl Looker {
         &self,
         context: &ContextFs,
         place: &Place<'_>,
+        name: &[u8],
         entry: &Entry,
         buffer: &mut Vec<u8>,
     ) -> Result<Option<FileFact>, ContextError> {
         if let Some(fact) = entry.fact.get() {
             return Ok(fact.clone());
         }
-        let path = || join(place.path, &entry.name);
-        let fact = match self.find_out(context, place, entry, buffer) {
+        let path = || join(place.path, name);
+        let fact = match self.find_out(context, place, name, entry.kind, buffer) {
             Ok((fact, true)) => {
                 self.note_change(&path());
                 Some(fact)
@@ -123,18 +124,20 @@ impl Looker {
         &self,
         context: &ContextFs,
         place: &Place<'_>,
-        entry: &Entry,
+        name: &[u8],
+        kind: Kind,
         buffer: &mut Vec<u8>,
     ) -> rustix::io::Result<(FileFact, bool)> {
+        let hash = place.hash(name);
         let whole;
         let (dir, name) = match place.fd {
-            Some(fd) => (fd, &*entry.name),
+            Some(fd) => (fd, name),
             None => {
-                whole = join(place.path, &entry.name);
+                whole = join(place.path, name);
                 (context.fd(), &*whole)
             }
         };
-        if entry.kind == Kind::Symlink {
+        if kind == Kind::Symlink {
             let target = rustix::fs::readlinkat(dir, name, Vec::new()).map_err(|errno| match errno {
                 Errno::INVAL => Errno::NOENT, // another thing stands there by now
                 errno => errno,
@@ -146,7 +149,6 @@ impl Looker {
         let mode = self.mode(stat.st_mode, false);
         let fact = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
-                let hash = place.hash(&entry.name);
                 let known = self.index.as_ref();
                 let known = known.and_then(|index| index.get(hash, &Identity::of(&stat), &place.last));
                 return self.regular_file(dir, name, hash, &stat, known, buffer);

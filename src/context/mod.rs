@@ -20,6 +20,7 @@ mod pattern;
 mod reader;
 mod record;
 mod resolve;
+mod tree;
 mod walk;
 
 #[cfg(test)]
@@ -28,11 +29,12 @@ mod reader_tests;
 use std::path::PathBuf;
 
 pub use digest::Digest;
-pub use fact::{CopiedTree, FileFact, TreeDiff};
+pub use fact::{FileFact, TreeDiff};
 pub use ignore::IgnoreRules;
 pub use index::FileIndex;
 pub use reader::{ContextPart, ContextReader, CopyKind, CopyRequest, ReadOptions};
 pub use resolve::is_remote_source;
+pub use tree::CopiedTree;
 
 /// Why the inputs of a step cannot be told. In all cases but [`ContextError::Io`] the engines fail too.
 #[derive(Debug, thiserror::Error)]

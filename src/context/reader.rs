@@ -10,7 +10,8 @@ use super::fs::{ContextFs, Kind};
 use super::look::{Looker, Place};
 use super::names::{clean, escape, lossy, split};
 use super::resolve::{Target, ancestors, before_pivot, below_context, expand, follow, is_remote_source};
-use super::walk::{Found, Names, Walk};
+use super::tree::Run;
+use super::walk::{Names, Walk};
 use super::{ContextError, CopiedTree, FileFact, FileIndex, IgnoreRules};
 
 /// The instruction that asks.
@@ -138,7 +139,7 @@ impl ContextReader {
         if let Some((source, _)) = matched.iter().find(required) {
             return Err(ContextError::NoMatch { wanted: source.to_string() });
         }
-        let mut found = Found::new();
+        let mut found = Vec::new();
         for (source, items) in matched.iter().filter(|(_, items)| !items.is_empty()) {
             self.copy_source(source, items, rules, request.parents, &mut found)?;
         }
@@ -151,7 +152,7 @@ impl ContextReader {
         items: &BTreeSet<Vec<u8>>,
         rules: &IgnoreRules,
         parents: bool,
-        found: &mut Found,
+        found: &mut Vec<Run>,
     ) -> Result<(), ContextError> {
         let mut anything = false;
         for item in items {
@@ -180,7 +181,7 @@ impl ContextReader {
         item: &[u8],
         rules: &IgnoreRules,
         parents: bool,
-        found: &mut Found,
+        found: &mut Vec<Run>,
     ) -> Result<usize, ContextError> {
         let target = follow(&self.context, item)?;
         if target.kind == Kind::Dir {
@@ -192,7 +193,7 @@ impl ContextReader {
             };
             let walk = Walk { context: &self.context, looker: &self.looker, rules: Some(rules) };
             let mut below = walk.run(names)?;
-            let count = below.len();
+            let count = below.iter().map(Run::len).sum();
             found.append(&mut below);
             return Ok(count);
         }
@@ -204,19 +205,24 @@ impl ContextReader {
             return Err(ContextError::Socket { path: escape(item).into_owned() });
         }
         let fact = self.look(&target)?;
-        found.push((escape(item).into_owned(), fact));
+        found.push(Run::of(&escape(item), fact));
         Ok(1)
     }
 
     /// The folders that `--parents` makes on the way to `item`; for a folder, the item itself.
-    fn copy_parents(&self, item: &[u8], skipped: &[Vec<u8>], found: &mut Found) -> Result<(), ContextError> {
+    fn copy_parents(
+        &self,
+        item: &[u8],
+        skipped: &[Vec<u8>],
+        found: &mut Vec<Run>,
+    ) -> Result<(), ContextError> {
         for parent in ancestors(item).chain([item.to_vec()]) {
             let target = follow(&self.context, &parent)?;
             // A link to a folder is a folder on the way, but as the item itself it is not made.
             let made = parent != item || target.named == item;
             if target.kind == Kind::Dir && made && !parent.is_empty() && !skipped.contains(&parent) {
                 let (listing, _) = self.context.list(&target.real())?;
-                found.push((escape(&parent).into_owned(), self.looker.directory(&listing)));
+                found.push(Run::of(&escape(&parent), self.looker.directory(&listing)));
             }
         }
         Ok(())
@@ -244,7 +250,7 @@ impl ContextReader {
             walk.run(Names { real, listed: escape(&named).into_owned(), named })?
         } else {
             let fact = self.look(&follow(&self.context, &real)?)?;
-            vec![(escape(&named).into_owned(), fact)]
+            vec![Run::of(&escape(&named), fact)]
         };
         Ok(CopiedTree::of(found))
     }
@@ -252,9 +258,10 @@ impl ContextReader {
     fn look(&self, target: &Target) -> Result<FileFact, ContextError> {
         let gone = || ContextError::NoMatch { wanted: escape(&target.named).into_owned() };
         let (listing, _) = self.context.list(&target.real_dir)?;
-        let entry = listing.find(split(&target.name).1).ok_or_else(gone)?;
+        let name = split(&target.name).1;
+        let entry = listing.find(name).ok_or_else(gone)?;
         let place = Place::new(&target.real_dir, None);
-        self.looker.look(&self.context, &place, entry, &mut Vec::new())?.ok_or_else(gone)
+        self.looker.look(&self.context, &place, name, entry, &mut Vec::new())?.ok_or_else(gone)
     }
 
     fn all_excluded(&self, source: &str, filtered: usize) -> ContextError {

@@ -74,8 +74,8 @@ fn children(
         return Ok(());
     };
     let (listing, _) = context.list(&real)?;
-    let matching = listing.entries.iter().filter(|entry| glob.matches(&lossy(&entry.name)));
-    found.extend(matching.map(|entry| join(parent, &entry.name)));
+    let names = listing.entries.iter().map(|entry| listing.name(entry));
+    found.extend(names.filter(|name| glob.matches(&lossy(name))).map(|name| join(parent, name)));
     Ok(())
 }
 
@@ -92,7 +92,8 @@ fn folders_below(
     while let Some((real, named)) = open.pop() {
         let (listing, _) = context.list(&real)?;
         let folders = listing.entries.iter().filter(|entry| entry.kind == Kind::Dir);
-        open.extend(folders.map(|entry| (join(&real, &entry.name), join(&named, &entry.name))));
+        let names = folders.map(|entry| listing.name(entry));
+        open.extend(names.map(|name| (join(&real, name), join(&named, name))));
         found.insert(named);
     }
     Ok(())

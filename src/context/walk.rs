@@ -7,10 +7,11 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::fs::{ContextFs, Entry, Kind, Listing};
+use super::fs::{ContextFs, Kind, Listing};
 use super::look::{Looker, Place};
 use super::names::{escape, join, lossy};
-use super::{ContextError, FileFact, IgnoreRules};
+use super::tree::Run;
+use super::{ContextError, IgnoreRules};
 
 /// Files of one directory that make one job.
 const FILES_A_JOB: usize = 128;
@@ -37,16 +38,14 @@ pub(super) struct Names {
     pub(super) listed: String,
 }
 
-pub(super) type Found = Vec<(String, FileFact)>;
-
 enum Job {
     Dir { names: Names, listed: bool },
     Files { names: Arc<Names>, listing: Arc<Listing>, fd: Option<Arc<OwnedFd>>, picked: Vec<usize> },
 }
 
 impl Walk<'_> {
-    /// Everything below (and without rules: and at) the directory `top`, nearly sorted.
-    pub(super) fn run(&self, top: Names) -> Result<Found, ContextError> {
+    /// Everything below (and without rules: and at) the directory `top`: what each job found, sorted.
+    pub(super) fn run(&self, top: Names) -> Result<Vec<Run>, ContextError> {
         let queue = Queue::new(Job::Dir { names: top, listed: self.rules.is_none() });
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         let mut runs = Vec::new();
@@ -57,125 +56,113 @@ impl Walk<'_> {
                 runs.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
         });
-        queue.into_result().map(|()| in_order(runs))
+        queue.into_result().map(|()| runs)
     }
 
-    /// What each job found, sorted.
-    fn work(&self, queue: &Queue) -> Vec<Found> {
+    fn work(&self, queue: &Queue) -> Vec<Run> {
         let mut runs = Vec::new();
         let mut buffer = Vec::new();
         while let Some(job) = queue.next() {
-            let mut found = Vec::new();
-            let done = match job {
-                Job::Dir { names, listed } => self.directory(names, listed, queue, &mut found),
+            let found = match job {
+                Job::Dir { names, listed } => self.directory(names, listed, queue),
                 Job::Files { names, listing, fd, picked } => {
-                    found.reserve_exact(picked.len());
-                    let entries = picked.iter().map(|&index| &listing.entries[index]);
-                    self.files(&names, fd.as_deref(), entries, &mut buffer, &mut found)
+                    self.files(&names, &listing, fd.as_deref(), &picked, &mut buffer).map(Some)
                 }
             };
-            queue.done(done);
-            if !found.is_empty() {
-                runs.push(found);
-            }
+            queue.done(found.map(|found| runs.extend(found)));
         }
         runs
     }
 
-    fn directory(
-        &self,
-        names: Names,
-        listed: bool,
-        queue: &Queue,
-        found: &mut Found,
-    ) -> Result<(), ContextError> {
+    /// The directory itself, where it is to be listed; what is in it become jobs.
+    fn directory(&self, names: Names, listed: bool, queue: &Queue) -> Result<Option<Run>, ContextError> {
         let (listing, fd) = match self.context.list(&names.real) {
             Err(ContextError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 self.looker.note_change(&names.real);
-                return Ok(());
+                return Ok(None);
             }
             listing => listing?,
         };
-        if listed {
-            let shown = if names.listed.is_empty() { ".".into() } else { names.listed.clone() };
-            found.push((shown, self.looker.directory(&listing)));
-        }
+        let itself = listed.then(|| {
+            let shown = if names.listed.is_empty() { "." } else { &names.listed };
+            Run::of(shown, self.looker.directory(&listing))
+        });
         let names = Arc::new(names);
         let fd = fd.map(Arc::new);
-        let mut picked = Vec::new();
+        let mut picked: Vec<Vec<usize>> = Vec::new();
         let mut jobs = Vec::new();
+        // Of two files with a directory between them the paths below it mostly stand between theirs as well.
+        let mut divided = true;
         for (index, entry) in listing.entries.iter().enumerate() {
-            match (self.left_out(&names, entry), entry.kind) {
+            let name = listing.name(entry);
+            match (self.left_out(&names, name, entry.kind), entry.kind) {
                 (LeftOut::Yes, _) => {}
                 (left_out, Kind::Dir) => {
-                    jobs.push(Job::Dir { names: names.child(&entry.name), listed: left_out == LeftOut::No });
+                    jobs.push(Job::Dir { names: names.child(name), listed: left_out == LeftOut::No });
+                    divided = true;
                 }
                 (LeftOut::ButSearched, _) => {}
                 // The engines pass over the sockets in a directory (buildah 1.28.2 silently, later ones with a warning).
                 (LeftOut::No, Kind::Socket) if self.rules.is_some() => {}
-                (LeftOut::No, _) => picked.push(index),
+                (LeftOut::No, _) => match picked.last_mut() {
+                    Some(last) if !divided && last.len() < FILES_A_JOB => last.push(index),
+                    _ => {
+                        picked.push(vec![index]);
+                        divided = false;
+                    }
+                },
             }
         }
-        jobs.extend(picked.chunks(FILES_A_JOB).map(|picked| Job::Files {
+        jobs.extend(picked.into_iter().map(|picked| Job::Files {
             names: Arc::clone(&names),
             listing: Arc::clone(&listing),
             fd: fd.clone(),
-            picked: picked.to_vec(),
+            picked,
         }));
         queue.extend(jobs);
-        Ok(())
+        Ok(itself)
     }
 
-    fn left_out(&self, names: &Names, entry: &Entry) -> LeftOut {
+    fn left_out(&self, names: &Names, name: &[u8], kind: Kind) -> LeftOut {
         let Some(rules) = self.rules.filter(|rules| !rules.is_empty()) else {
             return LeftOut::No;
         };
-        let path = join(&names.named, &entry.name);
+        let path = join(&names.named, name);
         let path = lossy(&path);
         if !rules.excluded(&path) {
             LeftOut::No
-        } else if entry.kind == Kind::Dir && rules.searched_anyway(&path) {
+        } else if kind == Kind::Dir && rules.searched_anyway(&path) {
             LeftOut::ButSearched
         } else {
             LeftOut::Yes
         }
     }
 
-    fn files<'e>(
+    fn files(
         &self,
         names: &Names,
+        listing: &Listing,
         fd: Option<&OwnedFd>,
-        entries: impl Iterator<Item = &'e Entry>,
+        picked: &[usize],
         buffer: &mut Vec<u8>,
-        found: &mut Found,
-    ) -> Result<(), ContextError> {
+    ) -> Result<Run, ContextError> {
         let place = Place::new(&names.real, fd);
-        for entry in entries {
-            if let Some(fact) = self.looker.look(self.context, &place, entry, buffer)? {
-                found.push((listed_below(&names.listed, &entry.name), fact));
+        let entries = || picked.iter().map(|&index| &listing.entries[index]);
+        let bytes = entries().map(|entry| names.listed.len() + 1 + listing.name(entry).len()).sum();
+        let mut found = Run::with_capacity(picked.len(), bytes);
+        for entry in entries() {
+            let name = listing.name(entry);
+            if let Some(fact) = self.looker.look(self.context, &place, name, entry, buffer)? {
+                found.push(&names.listed, &escape(name), fact);
             }
         }
-        Ok(())
+        Ok(found)
     }
-}
-
-/// Joins runs that are sorted: they hardly ever reach into one another.
-fn in_order(mut runs: Vec<Found>) -> Found {
-    runs.sort_unstable_by(|a, b| a[0].0.cmp(&b[0].0));
-    let mut found = Vec::with_capacity(runs.iter().map(Vec::len).sum());
-    runs.into_iter().for_each(|mut run| found.append(&mut run));
-    found
 }
 
 fn listed_below(dir: &str, name: &[u8]) -> String {
     let name = escape(name);
-    let mut listed = String::with_capacity(dir.len() + 1 + name.len());
-    if !dir.is_empty() {
-        listed.push_str(dir);
-        listed.push('/');
-    }
-    listed.push_str(&name);
-    listed
+    if dir.is_empty() { name.into_owned() } else { format!("{dir}/{name}") }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
