@@ -173,6 +173,7 @@ mod tests {
             temporary: None,
             mark: "stagecache-7".into(),
             stdin: None,
+            copies_many: false,
         }
     }
 

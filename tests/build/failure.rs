@@ -34,6 +34,14 @@ fn what_a_run_prints_is_shown_under_its_stage_and_step() {
 }
 
 #[test]
+fn no_run_sees_what_the_engine_is_called_with() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS app\nRUN ! env | grep ^GO\n");
+        scenario.build(&[]).ok();
+    }
+}
+
+#[test]
 fn a_failing_copy_gives_125() {
     for kind in BOTH {
         let scenario = Scenario::on(kind, "FROM docker.io/library/busybox\nCOPY nothing /\n");
