@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::corpus::{Limits, Version};
 use crate::image::Storage;
 
+/// What the name of an engine that builds without privileges ends in.
+pub const ROOTLESS: &str = " rootless";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Buildah,
@@ -77,7 +80,7 @@ impl Engine {
     pub fn label(&self) -> String {
         let number =
             self.version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        let rootless = if self.rootless { " rootless" } else { "" };
+        let rootless = if self.rootless { ROOTLESS } else { "" };
         format!("{} {}{rootless}", self.kind.name(), number.unwrap_or_default())
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::compare::Difference;
+use crate::engine::ROOTLESS;
 
 /// What came of one case in one mode, from one state of the cache.
 #[derive(Clone, Debug)]
@@ -154,22 +155,33 @@ fn cell(row: &Row) -> String {
     format!("{}{documented}{wrong}", row.same)
 }
 
-/// The table for a README: a column for each engine, a line for each subject.
+/// The table for a README: a column for each engine, a line for each subject; what was built without privileges stands in
+/// a table of its own.
 pub fn markdown(rows: &Rows) -> String {
-    let subjects: BTreeSet<&String> = rows.values().flat_map(BTreeMap::keys).collect();
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(std::iter::once("subject".to_owned()).chain(rows.keys().cloned()).collect());
-    text += &format!("|---{}|\n", "|---".repeat(rows.len()));
+    let is_rootless = |label: &str| label.ends_with(ROOTLESS);
+    let tables = [false, true].map(|rootless| {
+        let columns: Vec<_> = rows.iter().filter(|(label, _)| is_rootless(label) == rootless).collect();
+        if columns.is_empty() { String::new() } else { markdown_table(&columns) }
+    });
+    let tables: Vec<_> = tables.iter().filter(|table| !table.is_empty()).map(String::as_str).collect();
+    tables.join("\n")
+}
+
+fn markdown_table(columns: &[(&String, &BTreeMap<String, Row>)]) -> String {
+    let subjects: BTreeSet<&String> = columns.iter().flat_map(|(_, rows)| rows.keys()).collect();
+    let line = |first: &str, cells: Vec<String>| format!("| {first} | {} |\n", cells.join(" | "));
+    let mut text = line("subject", columns.iter().map(|(label, _)| (*label).clone()).collect());
+    text += &format!("|---{}|\n", "|---".repeat(columns.len()));
     for subject in subjects {
-        let cells = rows.values().map(|rows| rows.get(subject).map(cell).unwrap_or_default());
-        text += &line(std::iter::once(subject.clone()).chain(cells).collect());
+        let cells = columns.iter().map(|(_, rows)| rows.get(subject).map(cell).unwrap_or_default());
+        text += &line(subject, cells.collect());
     }
-    let sums = rows.values().map(|rows| {
+    let sums = columns.iter().map(|(_, rows)| {
         let mut sum = Row::default();
         rows.values().for_each(|row| sum.add_row(row));
         format!("**{}**", cell(&sum))
     });
-    text += &line(std::iter::once("**all**".to_owned()).chain(sums).collect());
+    text += &line("**all**", sums.collect());
     text
 }
 
