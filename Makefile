@@ -29,6 +29,8 @@ CONFORMANCE_ENGINES ?= buildah podman
 CONFORMANCE_FLAGS ?=
 # Where the results lie that `make conformance-table` draws.
 CONFORMANCE_RESULTS ?= target/conformance
+# Root builds as this one what is to be built without privileges.
+AN_ORDINARY_USER = $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
 # The program as users have it; it is also the faster one.
 CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- --stagecache $(abspath $(BUILT))
 
@@ -73,13 +75,13 @@ conformance: setup release ## each case of the corpus by an engine and by us: no
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/root.json $(CONFORMANCE_FLAGS)
 	$(CONFORMANCE) --engine $(firstword $(CONFORMANCE_ENGINES)) --planted
 
-conformance-some: setup build ## cases drawn from the corpus, other ones each time; CASES=n, SEED=n
+conformance-some: setup build ## cases drawn from the corpus, other ones each time; CASES=n, SEED=n, ROOTLESS=1
 	$(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- $(CONFORMANCE_ENGINES:%=--engine %) \
-		--draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS)
+		--draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS) $(if $(ROOTLESS),--rootless $(AN_ORDINARY_USER))
 
 conformance-rootless: setup release ## the same without privileges; root makes an ordinary user for it
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/rootless.json $(CONFORMANCE_FLAGS) \
-		--rootless $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
+		--rootless $(AN_ORDINARY_USER)
 
 conformance-table: ## the results of the last runs as the table that the README has
 	@$(CARGO) test --locked --quiet --test conformance -- --from $(wildcard $(CONFORMANCE_RESULTS)/*.json) --format markdown

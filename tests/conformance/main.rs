@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use sha2::{Digest, Sha256};
 
@@ -151,6 +151,8 @@ struct Run {
     layers: Arc<LayerCache>,
     stop: Arc<AtomicBool>,
     dir: PathBuf,
+    /// The podman-stagecache to use, where whoever builds can run it.
+    stagecache: String,
     started: Instant,
 }
 
@@ -164,6 +166,17 @@ impl Run {
         let dir = tempfile::Builder::new().prefix("conformance-").tempdir_in(&options.dir)?.keep();
         // An ordinary user must be able to get to the storage.
         std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let user = options.rootless.as_deref().filter(|name| !name.is_empty());
+        let stagecache = match user {
+            // The folder that it was built in may be below root's own.
+            Some(_) => {
+                let copy = dir.join("podman-stagecache");
+                std::fs::copy(&options.stagecache, &copy)
+                    .with_context(|| format!("copying {}", options.stagecache))?;
+                copy.to_string_lossy().into_owned()
+            }
+            None => options.stagecache.clone(),
+        };
         let mut run = Run {
             keep: options.keep,
             documented,
@@ -172,10 +185,10 @@ impl Run {
             layers: Arc::default(),
             stop,
             dir,
+            stagecache,
             started,
         };
         let prefix = corpus::split_words(&options.engine_command)?;
-        let user = options.rootless.as_deref().filter(|name| !name.is_empty());
         let user = user.map(|name| User::named(name, &prefix)).transpose()?;
         let place = run.place("bases")?;
         for (index, program) in options.engine.iter().enumerate() {
@@ -320,7 +333,7 @@ impl Run {
     ) -> Result<()> {
         let Task { prepared, case, mode } = *task;
         let side = match options.subject.as_str() {
-            "stagecache" => Side::Stagecache(options.stagecache.clone()),
+            "stagecache" => Side::Stagecache(self.stagecache.clone()),
             "engine" => Side::LikeEngine(prepared.engine.program.clone()),
             program => Side::LikeEngine(program.to_owned()),
         };
