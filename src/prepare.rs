@@ -78,8 +78,6 @@ pub struct FolderRead {
     pub part: ContextPart,
     /// The digest in the step's key; nothing where nothing was there.
     pub digest: Option<String>,
-    /// How many files that are.
-    pub files: usize,
 }
 
 /// One step, ready to be keyed and called.

@@ -173,7 +173,6 @@ mod tests {
             temporary: None,
             mark: "stagecache-7".into(),
             stdin: None,
-            copies_many: false,
         }
     }
 

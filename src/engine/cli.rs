@@ -40,20 +40,6 @@ impl CliEngine {
         invocation
     }
 
-    /// A call with little to do at a time, which leaves half of the processors to others.
-    ///
-    /// What the engine spreads over more of them it loses in waking threads. On two, with one instead: 0.81 of the time
-    /// for a COPY of one file and 0.90 for a RUN, 0.8 of the processor time; but 1.02 of the time for 5,000 files (1.28).
-    /// No RUN sees the variable.
-    fn modest(&self) -> Invocation {
-        let mut invocation = self.invocation();
-        if std::env::var_os("GOMAXPROCS").is_none() {
-            let all = std::thread::available_parallelism().map_or(1, usize::from);
-            invocation.env.push(("GOMAXPROCS".into(), (all / 2).max(1).to_string().into()));
-        }
-        invocation
-    }
-
     fn program(&self) -> String {
         self.probed.program.display().to_string()
     }
@@ -92,7 +78,7 @@ impl CliEngine {
         transport: &str,
         path: &Path,
     ) -> Result<ImageId, EngineError> {
-        let ended = self.run("pull", &argv::commit_config(self.modest(), transport, path))?;
+        let ended = self.run("pull", &argv::commit_config(self.invocation(), transport, path))?;
         let id = self.printed_id("pull", &ended)?;
         if id != image.id {
             return Err(self.broken("pull", format!("committed {id} instead of {}", image.id)));
@@ -140,8 +126,7 @@ impl Engine for CliEngine {
     }
 
     fn build(&self, call: &StepCall, output: &mut dyn FnMut(OutputLine)) -> Result<ImageId, EngineError> {
-        let invocation = if call.copies_many { self.invocation() } else { self.modest() };
-        let invocation = argv::build_step(self.probed.kind, invocation, call);
+        let invocation = argv::build_step(self.probed.kind, self.invocation(), call);
         let stdin = if call.stdin.is_some() { Stdio::inherit() } else { Stdio::null() };
         let mut each = |line: OutputLine| {
             if !matches!(&line, OutputLine::Stdout(bytes) if is_the_engines_own(bytes)) {
@@ -179,7 +164,7 @@ impl Engine for CliEngine {
     }
 
     fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError> {
-        let invocation = argv::resolve_local(self.probed.kind, self.modest(), name);
+        let invocation = argv::resolve_local(self.probed.kind, self.invocation(), name);
         let ended = process::capture(&invocation).map_err(|e| self.start_error(e))?;
         if process::interrupted() {
             return Err(EngineError::Interrupted);
@@ -215,14 +200,14 @@ impl Engine for CliEngine {
         if names.is_empty() {
             return Ok(());
         }
-        self.run("tag", &argv::tag(self.modest(), id, names)).map(drop)
+        self.run("tag", &argv::tag(self.invocation(), id, names)).map(drop)
     }
 
     fn remove(&self, names: &[String]) -> Result<(), EngineError> {
         if names.is_empty() {
             return Ok(());
         }
-        self.run("rmi", &argv::remove(self.probed.kind, self.modest(), names)).map(drop)
+        self.run("rmi", &argv::remove(self.probed.kind, self.invocation(), names)).map(drop)
     }
 
     fn copied(&self, request: &CopiedRequest) -> Option<String> {
@@ -249,8 +234,8 @@ impl Engine for CliEngine {
             return Ok(());
         }
         let invocation = match self.probed.kind {
-            EngineKind::Buildah => self.modest().arg("rm").args(&left),
-            EngineKind::Podman => self.modest().args(["rm", "--force"]).args(&left),
+            EngineKind::Buildah => self.invocation().arg("rm").args(&left),
+            EngineKind::Podman => self.invocation().args(["rm", "--force"]).args(&left),
         };
         // Not through `run`: this is what happens after an interrupt.
         process::capture(&invocation).map_err(|e| self.start_error(e)).map(drop)

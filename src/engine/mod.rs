@@ -83,8 +83,6 @@ pub struct StepCall {
     pub mark: String,
     /// What the call reads from standard input (`--stdin` hands ours on).
     pub stdin: Option<()>,
-    /// Whether it copies many files.
-    pub copies_many: bool,
 }
 
 /// An image asked for by name.

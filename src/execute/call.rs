@@ -20,9 +20,6 @@ use crate::prepare::{OF_EVERY_STAGE, PreparedStep};
 use crate::step_text::{Labels, step_text};
 use crate::{heredoc, names, tip};
 
-/// From here on the engine's copying takes longer than all that it does besides.
-const MANY_FILES: usize = 1000;
-
 impl StageWorker<'_> {
     pub(super) fn call(
         &mut self,
@@ -84,7 +81,6 @@ impl StageWorker<'_> {
                 temporary: Some(execution.scratch.to_owned()),
                 mark: format!("stagecache-{}", uuid::Uuid::now_v7()),
                 stdin: execution.stdin.then_some(()),
-                copies_many: step.reads.iter().map(|read| read.files).sum::<usize>() >= MANY_FILES,
             })
         };
         let call = prepare().map_err(|e| self.failure(e))?;

@@ -113,12 +113,7 @@ impl Preparer<'_> {
                 .map_err(|e| self.missing(item, &local, &e.to_string()))?;
             let digest = (self.keep_tree)(&tree)?;
             let part = ContextPart::Copied(request);
-            step.reads.push(FolderRead {
-                named: None,
-                part,
-                digest: Some(digest.clone()),
-                files: tree.len(),
-            });
+            step.reads.push(FolderRead { named: None, part, digest: Some(digest.clone()) });
             let content = Content::Files(digest);
             note("context", &local, &content);
             step.inputs.sources.push(Source {
@@ -223,17 +218,17 @@ impl Preparer<'_> {
                     step.uses_context = true;
                     step.mounts_of_stages.entry(number).or_default().push(false);
                     let path = source.unwrap_or_else(|| ".".into());
-                    let part = ContextPart::Mounted(path.clone());
-                    let read = |digest, files| FolderRead { named: None, part, digest, files };
+                    let read =
+                        |digest| FolderRead { named: None, part: ContextPart::Mounted(path.clone()), digest };
                     let content = match self.context(item)?.tree(&path) {
                         Ok(tree) => {
                             let digest = (self.keep_tree)(&tree)?;
-                            step.reads.push(read(Some(digest.clone()), tree.len()));
+                            step.reads.push(read(Some(digest.clone())));
                             Content::Files(digest)
                         }
                         // 1.28 mounts an empty folder there, later ones fail: theirs to say.
                         Err(ContextError::NoMatch { .. }) => {
-                            step.reads.push(read(None, 0));
+                            step.reads.push(read(None));
                             Content::Files(format!("absent {path}"))
                         }
                         Err(error) => {
@@ -350,10 +345,10 @@ impl Preparer<'_> {
         if let Origin::Named(named) = &origin {
             if let Some(reader) = self.common.named_contexts.get(named) {
                 let tree = reader.part(&part).map_err(anyhow::Error::from);
-                content = match tree.and_then(|tree| Ok(((self.keep_tree)(&tree)?, tree.len()))) {
-                    Ok((digest, files)) => {
+                content = match tree.and_then(|tree| (self.keep_tree)(&tree)) {
+                    Ok(digest) => {
                         let named = Some(named.clone());
-                        step.reads.push(FolderRead { named, part, digest: Some(digest.clone()), files });
+                        step.reads.push(FolderRead { named, part, digest: Some(digest.clone()) });
                         Content::Files(digest)
                     }
                     Err(error) => {
