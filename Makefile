@@ -14,6 +14,7 @@ FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 DOCKERPLUGINDIR = $(PREFIX)/libexec/docker/cli-plugins
 
 # Where cargo puts the program.
+DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release/podman-stagecache
 # What is installed; `make install PROGRAM=…` takes one that is built already.
 PROGRAM = $(BUILT)
@@ -109,11 +110,11 @@ man: $(PROGRAM) ## man pages into man/
 
 completions: build ## completions for each shell into completions/
 	mkdir -p completions
-	target/debug/podman-stagecache completion bash >completions/podman-stagecache.bash
-	target/debug/podman-stagecache completion zsh >completions/_podman-stagecache
-	target/debug/podman-stagecache completion fish >completions/podman-stagecache.fish
-	target/debug/podman-stagecache completion elvish >completions/podman-stagecache.elv
-	target/debug/podman-stagecache completion powershell >completions/podman-stagecache.ps1
+	$(DEBUG)/podman-stagecache completion bash >completions/podman-stagecache.bash
+	$(DEBUG)/podman-stagecache completion zsh >completions/_podman-stagecache
+	$(DEBUG)/podman-stagecache completion fish >completions/podman-stagecache.fish
+	$(DEBUG)/podman-stagecache completion elvish >completions/podman-stagecache.elv
+	$(DEBUG)/podman-stagecache completion powershell >completions/podman-stagecache.ps1
 
 install: man ## program, man pages, completions and profile function into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/podman-stagecache
