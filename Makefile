@@ -14,8 +14,8 @@ FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 DOCKERPLUGINDIR = $(PREFIX)/libexec/docker/cli-plugins
 
 # Where cargo puts the program.
-DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
-BUILT = $(or $(CARGO_TARGET_DIR),target)/release/podman-stagecache
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+BUILT = $(TARGET)/release/podman-stagecache
 # What is installed; `make install PROGRAM=…` takes one that is built already.
 PROGRAM = $(BUILT)
 # Where the man pages are written before they are installed.
@@ -29,7 +29,7 @@ TESTS := $(shell command -v cargo-nextest >/dev/null && echo nextest run --no-fa
 CONFORMANCE_ENGINES ?= buildah podman
 CONFORMANCE_FLAGS ?=
 # Where the results lie that `make conformance-table` draws.
-CONFORMANCE_RESULTS ?= target/conformance
+CONFORMANCE_RESULTS ?= $(TARGET)/conformance
 # Root builds as this one what is to be built without privileges.
 AN_ORDINARY_USER = $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
 # The program as users have it; it is also the faster one.
@@ -110,11 +110,11 @@ man: $(PROGRAM) ## man pages into man/
 
 completions: build ## completions for each shell into completions/
 	mkdir -p completions
-	$(DEBUG)/podman-stagecache completion bash >completions/podman-stagecache.bash
-	$(DEBUG)/podman-stagecache completion zsh >completions/_podman-stagecache
-	$(DEBUG)/podman-stagecache completion fish >completions/podman-stagecache.fish
-	$(DEBUG)/podman-stagecache completion elvish >completions/podman-stagecache.elv
-	$(DEBUG)/podman-stagecache completion powershell >completions/podman-stagecache.ps1
+	$(TARGET)/debug/podman-stagecache completion bash >completions/podman-stagecache.bash
+	$(TARGET)/debug/podman-stagecache completion zsh >completions/_podman-stagecache
+	$(TARGET)/debug/podman-stagecache completion fish >completions/podman-stagecache.fish
+	$(TARGET)/debug/podman-stagecache completion elvish >completions/podman-stagecache.elv
+	$(TARGET)/debug/podman-stagecache completion powershell >completions/podman-stagecache.ps1
 
 install: man ## program, man pages, completions and profile function into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/podman-stagecache

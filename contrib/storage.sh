@@ -5,8 +5,11 @@
 #   storage_base NAME     commits a base image with the static busybox of this machine under NAME
 #   storage_isolation     exports a BUILDAH_ISOLATION that works here, trying the default first
 #   storage_close DIR     unmounts and removes all of it
+#   built_in REPOSITORY   prints the folder that cargo builds the program into
 #
 # The user's own storage is never touched: storage_open fails when an engine would not use the new one.
+
+built_in() { (cd "$1" && realpath -m "${CARGO_TARGET_DIR:-target}"); }
 
 storage_open() {
     local folder=$1 driver tried

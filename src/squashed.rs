@@ -52,10 +52,7 @@ pub fn with_native_history(
     if config == image.config {
         return Ok(None);
     }
-    // In docker's format the manifest has none, whatever the config says.
-    let annotations =
-        image.manifest.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
-    ComposedImage::new(image, &config, annotations).map(Some)
+    ComposedImage::new(image, &config, image.annotations()).map(Some)
 }
 
 fn created_by(entry: &Value) -> &str {

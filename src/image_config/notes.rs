@@ -68,10 +68,10 @@ pub fn completed(
 /// A RUN as the call of a whole stage has written it into the history: with its notes, and without the digests of stages.
 pub fn completed_in_stage(created_by: &str, notes: Option<&FlagNotes>, mounts: &[bool]) -> String {
     // The target's last instruction has more of them; which one that is depends on what was put behind it.
-    let of_stage =
-        notes.map_or_else(Vec::new, |notes| [true, false].map(|last| notes.text(false, last)).into());
-    let instruction = of_stage.iter().find_map(|notes| created_by.strip_suffix(notes.as_str()));
-    let instruction = instruction.unwrap_or(created_by);
+    let before = |notes: &FlagNotes| {
+        [true, false].iter().find_map(|last| created_by.strip_suffix(&notes.text(false, *last)))
+    };
+    let instruction = notes.and_then(before).unwrap_or(created_by);
     without_digests_of_stages(instruction, mounts) + &created_by[instruction.len()..]
 }
 

@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long, value_name = "CACHE")]
     pub cache: Vec<CacheState>,
     /// How many cases at a time
-    #[arg(long, value_name = "N", default_value_t = one_more_than_processors())]
+    #[arg(long, value_name = "N", default_value_t = 2)]
     pub jobs: usize,
     /// Build as this user, who needs subordinate ids; without a name as the one who calls
     #[arg(long, value_name = "USER", num_args = 0..=1, default_missing_value = "")]
@@ -110,11 +110,6 @@ impl CacheState {
             CacheState::Half => "half",
         }
     }
-}
-
-/// A build waits for disks and for its own processes now and then.
-fn one_more_than_processors() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) + 1
 }
 
 /// Engines sync each of their small files: in memory the suite takes half the time.

@@ -159,12 +159,9 @@ fn cell(row: &Row) -> String {
 /// a table of its own.
 pub fn markdown(rows: &Rows) -> String {
     let is_rootless = |label: &str| label.ends_with(ROOTLESS);
-    let tables = [false, true].map(|rootless| {
-        let columns: Vec<_> = rows.iter().filter(|(label, _)| is_rootless(label) == rootless).collect();
-        if columns.is_empty() { String::new() } else { markdown_table(&columns) }
-    });
-    let tables: Vec<_> = tables.iter().filter(|table| !table.is_empty()).map(String::as_str).collect();
-    tables.join("\n")
+    let (without, with): (Vec<_>, Vec<_>) = rows.iter().partition(|(label, _)| is_rootless(label));
+    let tables = [with, without].into_iter().filter(|columns| !columns.is_empty());
+    tables.map(|columns| markdown_table(&columns)).collect::<Vec<_>>().join("\n")
 }
 
 fn markdown_table(columns: &[(&String, &BTreeMap<String, Row>)]) -> String {

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 repository=$(cd "$here/../.." && pwd)
 # shellcheck source=contrib/storage.sh
 . "$repository/contrib/storage.sh"
-PATH=$(cd "$repository" && realpath -m "${CARGO_TARGET_DIR:-target}")/debug:$PATH
+PATH=$(built_in "$repository")/debug:$PATH
 
 distribution=docker.io/library/debian:slim
 passed=0 failed=0
