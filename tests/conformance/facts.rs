@@ -26,6 +26,8 @@ pub struct Facts<'a> {
     /// The engine's own result, which is forgiven what stagecache does better.
     pub as_native: bool,
     pub before: Vec<Record>,
+    /// What another build left: it is none of this one's results.
+    pub others: &'a [Record],
 }
 
 impl Facts<'_> {
@@ -62,9 +64,10 @@ impl Facts<'_> {
         let id = match &self.case.result {
             ResultName::Iid => of_file(&self.place.iidfile()),
             ResultName::IidFile(path) => of_file(&self.place.case_dir().join("context").join(path)),
-            ResultName::Name(name) => {
-                records.iter().find(|record| record.names.contains(name)).map(|record| record.id.clone())
-            }
+            ResultName::Name(name) => records
+                .iter()
+                .find(|record| record.names.contains(name) && !self.is_of_another_build(&record.id, name))
+                .map(|record| record.id.clone()),
             ResultName::Stdout => stdout.lines().last().map(|line| line.trim().to_owned()),
             ResultName::None => None,
         };
@@ -84,8 +87,10 @@ impl Facts<'_> {
     fn names(&self, result: Option<&str>) -> Result<Value> {
         let mut names = BTreeMap::new();
         for record in self.storage.images()? {
-            for name in record.names.iter().filter(|name| !name.starts_with("localhost/stagecache/")) {
-                names.insert(name.clone(), self.alias(&record.id, result));
+            for name in &record.names {
+                if !name.starts_with("localhost/stagecache/") && !self.is_of_another_build(&record.id, name) {
+                    names.insert(name.clone(), self.alias(&record.id, result));
+                }
             }
         }
         // The base images' own names are only worth a word where they changed.
@@ -95,6 +100,11 @@ impl Facts<'_> {
             }
         }
         Ok(json!(names))
+    }
+
+    fn is_of_another_build(&self, id: &str, name: &String) -> bool {
+        let base = self.prepared.bases.iter().any(|base| base.record.id == id);
+        !base && self.others.iter().any(|record| record.id == id && record.names.contains(name))
     }
 
     fn without_ids(&self, text: &str, result: Option<&str>) -> Result<String> {

@@ -132,13 +132,13 @@ impl Place {
     pub fn build(&self, prepared: &Prepared, side: &Side, case: &Case, mode: Mode) -> Result<Outcome> {
         let storage = self.fresh_storage(prepared)?;
         self.lay_out(&prepared.engine, case)?;
-        self.once(prepared, &storage, side, case, mode)
+        self.once(prepared, &storage, side, case, mode, &[])
     }
 
     /// Builds the case again where it was built just now, the files laid out afresh: from a cache that is full.
     pub fn build_again(&self, prepared: &Prepared, side: &Side, case: &Case, mode: Mode) -> Result<Outcome> {
         self.lay_out(&prepared.engine, case)?;
-        self.once(prepared, &self.storage(prepared), side, case, mode)
+        self.once(prepared, &self.storage(prepared), side, case, mode, &[])
     }
 
     /// Builds the case from a cache that holds the first half of it: the same files, the Containerfile cut in the middle.
@@ -151,8 +151,12 @@ impl Place {
     ) -> Result<Outcome> {
         let storage = self.fresh_storage(prepared)?;
         self.lay_out(&prepared.engine, &cut_in_half(case))?;
-        self.once(prepared, &storage, side, case, mode)?;
-        self.build_again(prepared, side, case, mode)
+        self.once(prepared, &storage, side, case, mode, &[])?;
+        // The cache is to stay, not what the shorter build came to.
+        self.file_command(&prepared.engine, "rm", &["-rf"], &[self.dir.join("out")])?;
+        let shorter = storage.images()?;
+        self.lay_out(&prepared.engine, case)?;
+        self.once(prepared, &storage, side, case, mode, &shorter)
     }
 
     fn once(
@@ -162,6 +166,7 @@ impl Place {
         side: &Side,
         case: &Case,
         mode: Mode,
+        shorter: &[Record],
     ) -> Result<Outcome> {
         let before = storage.images()?;
         let args = self.arguments(prepared, storage, side, case, mode);
@@ -175,7 +180,9 @@ impl Place {
             self.run(command, case.stdin.as_ref().map(|path| self.case_dir().join(path)))?;
         let seconds = started.elapsed().as_secs_f64();
         let as_native = !matches!(side, Side::Stagecache(_));
-        let facts = Facts { place: self, prepared, storage, case, as_native, before };
+        // A build that fails leaves the names where they were.
+        let others = if exit == 0 { &[] } else { shorter };
+        let facts = Facts { place: self, prepared, storage, case, as_native, before, others };
         let said = self.redact(&format!("{stdout}{stderr}"));
         Ok(Outcome { facts: facts.gather(exit, &stdout)?, said, seconds })
     }
