@@ -29,7 +29,7 @@ use crate::bases::BaseImage;
 use crate::containerfile::{Containerfile, Rules};
 use crate::engine::{Engine, Listing};
 use crate::event::{BuildFailure, Event};
-use crate::image::{ImageFormat, ImageId, StoredImage};
+use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::StepKey;
 use crate::plan::Plan;
 use crate::prepare::{PreparedStage, PreparedStep};
@@ -98,6 +98,8 @@ pub struct StageOutcome {
     pub stands_for_tip: bool,
     /// The labelled image.
     pub leaf: ImageId,
+    /// The labelled image where it is still to be committed: the target's, which gets the user's names with it.
+    pub to_commit: Option<ComposedImage>,
     /// The name of the leaf, or of what it stands on.
     pub name: Option<String>,
     /// The image that has that name.

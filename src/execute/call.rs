@@ -73,7 +73,7 @@ impl StageWorker<'_> {
                 context: if step.uses_context { execution.context.to_owned() } else { empty },
                 ignore_file: execution.ignore_file.clone().filter(|_| step.uses_context),
                 layers: step.in_layers,
-                names: self.building_names(),
+                names: self.building_names(n),
                 build_contexts,
                 build_args: step.build_args.clone(),
                 flags,
@@ -94,7 +94,7 @@ impl StageWorker<'_> {
         let _ = fs::remove_dir_all(&folder);
         match result {
             Ok(image) => {
-                self.note_image(&image, self.building_names());
+                self.note_image(&image, call.names);
                 Ok((image, duration_ms))
             }
             Err(error) => {
@@ -123,9 +123,18 @@ impl StageWorker<'_> {
         names::building_name(&self.stage.stage.name, &self.shared.execution.build_id)
     }
 
-    /// With `--save-stages` an image that has to stay without a name never gets one: buildah has no `untag`.
-    pub(super) fn building_names(&self) -> Vec<String> {
-        if self.shared.execution.labelling.save_stages { Vec::new() } else { vec![self.building_name()] }
+    /// What the image of a step is called while its stage is being built.
+    ///
+    /// With `--save-stages` an image that has to stay without a name never gets one: buildah has no `untag`. The only step
+    /// that the target ran needs none if it is the last, for the names that stay follow at once.
+    fn building_names(&self, n: usize) -> Vec<String> {
+        let (execution, name) = (self.shared.execution, self.building_name());
+        let is_last = self.index == execution.target && n + 1 == self.stage.steps.len();
+        if execution.labelling.save_stages || (is_last && locked(&self.shared.listing).named(&name).is_none())
+        {
+            return Vec::new();
+        }
+        vec![name]
     }
 
     pub(super) fn note_image(&self, id: &ImageId, names: Vec<String>) {

@@ -78,11 +78,18 @@ impl StageWorker<'_> {
         let files = if must_be_there { Some(tip.id.clone()) } else { standing.files.clone() };
         // A name on the last step holds as much as one on the tip, which need not be there then.
         let named = if named == leaf_id { named } else { files.clone().unwrap_or(named) };
+        let execution = self.shared.execution;
+        let with_names = self.index == execution.target && execution.labelling.target_is_named;
+        let (leaf, to_commit) = match leaf {
+            Some(leaf) if with_names && !self.is_committed(&leaf)? => (None, Some(leaf)),
+            leaf => (leaf, None),
+        };
         let outcome = StageOutcome {
             files,
             stands_for_tip,
             tip,
             leaf: leaf_id,
+            to_commit,
             named,
             name,
             content_key,
@@ -116,6 +123,11 @@ impl StageWorker<'_> {
         let commit = |name: Option<&str>| {
             leaf.map_or(Ok(()), |leaf| self.commit_when(leaf, name, Urgency::CanWait).map(drop))
         };
+        if outcome.to_commit.is_some() {
+            self.revive(&outcome.named)?;
+            self.leave_building_name();
+            return Ok(());
+        }
         if outcome.named == outcome.leaf {
             commit(outcome.name.as_deref())?;
             return self.name_images(outcome);
@@ -289,12 +301,7 @@ impl StageWorker<'_> {
         urgency: Urgency,
     ) -> Result<StoredImage, Ended> {
         let stored = composed.stored().map_err(|e| self.failure(e))?;
-        let there =
-            self.shared.has_image(&composed.id)
-                && self.shared.execution.engine.image(&composed.id).is_ok_and(|image| {
-                    image.manifest.get("annotations") == stored.manifest.get("annotations")
-                });
-        if !there {
+        if !self.is_committed(composed)? {
             let _slot = self.shared.call_slot(urgency)?;
             let engine = self.shared.execution.engine;
             engine.commit_config(composed, name).map_err(|e| self.failure(e.into()))?;
@@ -306,6 +313,15 @@ impl StageWorker<'_> {
             }
         }
         Ok(stored)
+    }
+
+    /// Whether the storage has an image, with the same annotations.
+    fn is_committed(&self, composed: &ComposedImage) -> Result<bool, Ended> {
+        let stored = composed.stored().map_err(|e| self.failure(e))?;
+        let is_same =
+            |image: StoredImage| image.manifest.get("annotations") == stored.manifest.get("annotations");
+        Ok(self.shared.has_image(&composed.id)
+            && self.shared.execution.engine.image(&composed.id).is_ok_and(is_same))
     }
 
     /// Commits an image that only the next call stands on.
@@ -339,7 +355,7 @@ impl StageWorker<'_> {
         (tip.clone(), named.then(|| names::leaf_name(own, tip, &[])))
     }
 
-    /// Names what is to stay. The name of the build in progress is left to the end, where all of them go at once.
+    /// Names what is to stay.
     fn name_images(&self, outcome: &StageOutcome) -> Result<(), Ended> {
         let execution = self.shared.execution;
         if let Some(name) = &outcome.name
@@ -349,11 +365,16 @@ impl StageWorker<'_> {
             execution.engine.tag(&outcome.named, names).map_err(|e| self.failure(e.into()))?;
             locked(&self.shared.listing).name(&outcome.named, name);
         }
+        self.leave_building_name();
+        Ok(())
+    }
+
+    /// The name of the build in progress is left to the end, where all of them go at once.
+    fn leave_building_name(&self) {
         let building = self.building_name();
         if locked(&self.shared.listing).named(&building).is_some() {
             locked(&self.shared.leftover).push(building);
         }
-        Ok(())
     }
 }
 

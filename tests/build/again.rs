@@ -203,14 +203,39 @@ fn stage_images_are_named_as_they_are_committed() {
     for kind in BOTH {
         let scenario = Scenario::on(kind, text);
         let built = scenario.build(&["-t", "app:1"]).ok();
-        // One call names what the target's image stands on; one gives the user's name, and takes the names off that stages
-        // have while they are built.
-        assert_eq!(built.called("tag"), 2, "{kind:?}");
+        // The user's name comes with the target's image. One call names what that stands on, and takes the names off that
+        // stages have while they are built.
+        assert_eq!(["pull", "tag"].map(|verb| built.called(verb)), [3, 1], "{kind:?}");
         for stage in ["a", "b"] {
             assert_eq!(scenario.labelled("io.buildah.stage.name", stage).len(), 1, "{kind:?}: {stage}");
         }
         let names: Vec<String> = scenario.listed().into_iter().flat_map(|image| image.names).collect();
         assert!(!names.iter().any(|name| name.contains(":building-")), "{kind:?}: {names:?}");
+    }
+}
+
+#[test]
+fn a_stage_of_one_step_costs_that_step_its_image_and_a_name() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS a\nRUN echo a >/a\n");
+        let built = scenario.build(&["-t", "app:1"]).ok();
+        let removed = built.called(if kind == Kind::Buildah { "rmi" } else { "image" });
+        let calls = ["build", "pull", "tag"].map(|verb| built.called(verb));
+        assert_eq!((calls, removed), ([1, 1, 1], 0), "{kind:?}");
+        let of_target = scenario.listed().into_iter().find(|image| image.id == built.image()).unwrap();
+        assert_eq!(of_target.names, ["localhost/app:1"], "{kind:?}");
+    }
+}
+
+#[test]
+fn each_of_several_names_is_given() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox AS a\nRUN echo a >/a\nCMD a\n");
+        let names = ["localhost/app:1", "quay.io/me/app:latest", "docker.io/library/app:2"];
+        let built = scenario.build(&["-t", "app:1", "-t", "quay.io/me/app", "-t", "docker.io/app:2"]).ok();
+        let mut given = scenario.image(&built.image()).names;
+        given.sort();
+        assert_eq!(given, [names[2], names[0], names[1]], "{kind:?}");
     }
 }
 

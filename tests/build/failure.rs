@@ -144,6 +144,21 @@ fn a_finished_stage_is_labelled_and_kept_when_a_later_one_fails() {
 }
 
 #[test]
+fn a_target_that_is_finished_is_kept_without_the_users_name_when_another_stage_fails() {
+    let text = "FROM docker.io/library/busybox AS bad\nRUN sleep 5; false\n\
+                FROM docker.io/library/busybox AS good\nRUN echo 1 >/1\n";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, text);
+        scenario.build(&["-t", "app:1", "--skip-unused-stages=false"]).fails(1);
+        let image = &scenario.labelled("io.buildah.stage.name", "good")[0];
+        let named: Vec<_> = scenario.listed().into_iter().filter(|image| !image.names.is_empty()).collect();
+        assert!(!named.iter().any(|listed| listed.id == *image), "{kind:?}: {named:?}");
+        scenario.build(&["-t", "app:1"]).expect("good h");
+        assert_eq!(&scenario.image("localhost/app:1").id, image, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_name_of_a_build_in_progress_goes_when_the_stage_is_done() {
     let scenario = Scenario::new("FROM docker.io/library/busybox AS a\nRUN true\nRUN test -e /f\n");
     scenario.build(&[]).fails(1);

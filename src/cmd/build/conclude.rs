@@ -1,6 +1,8 @@
 //! The end of a build for one platform: names, keys for next time, the record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
+use std::thread;
 
 use anyhow::anyhow;
 use jiff::Timestamp;
@@ -8,7 +10,7 @@ use jiff::Timestamp;
 use super::{Build, BuildResult};
 use crate::engine::Listing;
 use crate::event::BuildFailure;
-use crate::execute::Executed;
+use crate::execute::{Executed, StageOutcome};
 use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::names;
@@ -30,6 +32,9 @@ impl Build<'_> {
         let engine = self.session.engine.as_ref();
         self.keep_nearest(&executed)?;
         if let Some(failure) = executed.failure {
+            if let Some(target) = executed.stages.get(&self.graph.target) {
+                self.keep_target(target, &executed.listing);
+            }
             let interrupted = matches!(failure, BuildFailure::Interrupted);
             self.hold_unfinished(&executed.listing)?;
             record.finish(|r| recording::failed(r, &failure.to_string(), interrupted))?;
@@ -43,26 +48,25 @@ impl Build<'_> {
             wanted.iter().filter(|name| executed.listing.named(name) != Some(&image)).cloned().collect();
         let parked = self.park(&executed.listing, &missing, &image)?;
         // Removing an image's only name removes the image: names that are to go move to one that has a name to stay.
-        let keeper = match &wanted[..] {
+        let keeper = match (&wanted[..], &target.name) {
+            ([_, ..], None) => Some(&image),
             // The target first: the others' may have been removed since.
-            [] => std::iter::once(target.as_ref())
+            _ => std::iter::once(target.as_ref())
                 .chain(executed.stages.values().map(AsRef::as_ref))
                 .find(|stage| stage.name.is_some())
                 .map(|stage| &stage.named),
-            _ => Some(&image),
         };
         let mut second_names = Vec::new();
-        if let Some(keeper) = keeper {
-            let unfinished = self.of_unfinished(&executed);
+        let unfinished = self.of_unfinished(&executed);
+        if keeper.is_some() {
             let there = |name: &&String| executed.listing.named(name).is_some();
             second_names.extend(executed.leftover_names.iter().chain(&unfinished).filter(there).cloned());
-            let moved: Vec<String> = missing.iter().chain(&second_names).cloned().collect();
-            engine.tag(keeper, &moved)?;
-            if !unfinished.is_empty() {
-                self.session.store.forget_names(&unfinished)?;
-            }
-        } else {
+        }
+        self.name_target(target, &missing, keeper, &second_names, &executed.listing)?;
+        if keeper.is_none() {
             self.hold_unfinished(&executed.listing)?;
+        } else if !unfinished.is_empty() {
+            self.session.store.forget_names(&unfinished)?;
         }
         let parked = parked.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)).collect();
         // What is parked is older than what this build made: the last of a list are kept longest.
@@ -102,6 +106,51 @@ impl Build<'_> {
             self.build_id
         ));
         Ok(BuildResult { image, platform: self.platform.to_string(), record, leftovers })
+    }
+
+    /// Gives the target's image the user's names, and what it stands on its own; names that are to go move to the keeper.
+    fn name_target(
+        &self,
+        target: &StageOutcome,
+        missing: &[String],
+        keeper: Option<&ImageId>,
+        second_names: &[String],
+        listing: &Listing,
+    ) -> anyhow::Result<()> {
+        let engine = self.session.engine.as_ref();
+        let mut names: BTreeMap<&ImageId, Vec<String>> = BTreeMap::new();
+        if let Some(name) = unnamed(target, listing) {
+            names.entry(&target.named).or_default().push(name.clone());
+        }
+        if let Some(keeper) = keeper {
+            names.entry(keeper).or_default().extend_from_slice(second_names);
+        }
+        let mut missing = missing;
+        if target.to_commit.is_none() {
+            names.entry(&target.leaf).or_default().extend_from_slice(missing);
+            missing = &[];
+        }
+        let tag = || names.iter().try_for_each(|(image, names)| engine.tag(image, names));
+        thread::scope(|scope| {
+            let tagged = scope.spawn(tag);
+            // The first name comes with the image.
+            let made = target.to_commit.as_ref().map(|image| {
+                let (first, others) = missing.split_first().map_or((None, missing), |(a, b)| (Some(a), b));
+                engine.commit_config(image, first.map(String::as_str))?;
+                engine.tag(&image.id, others)
+            });
+            tagged.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok(made.transpose().map(drop)?)
+        })
+    }
+
+    /// The image of a target that was finished in a build that failed; what is told is the failure of the build.
+    fn keep_target(&self, target: &StageOutcome, listing: &Listing) {
+        if let Some(image) = &target.to_commit {
+            let engine = self.session.engine.as_ref();
+            let named = unnamed(target, listing).map(|name| engine.tag(&target.named, slice::from_ref(name)));
+            let _ = named.transpose().and_then(|_| engine.commit_config(image, None));
+        }
     }
 
     /// Keeps the names that a build in progress gave: those of the newest steps of stages that were not finished, and
@@ -169,7 +218,7 @@ impl Build<'_> {
             let stored = self.session.engine.image(&id)?;
             if let Some(stage) = stored.label(tip::STAGE_NAME) {
                 let name = names::leaf_name(stage, &id, &[]);
-                self.session.engine.tag(&id, std::slice::from_ref(&name))?;
+                self.session.engine.tag(&id, slice::from_ref(&name))?;
                 parked.push((stage.to_owned(), name));
             }
         }
@@ -190,7 +239,7 @@ impl Build<'_> {
             let Ok(stored) = engine.image(id) else { continue };
             if let Some(stage) = stored.label(tip::STAGE_NAME) {
                 let name = names::leaf_name(stage, id, &[]);
-                engine.tag(id, std::slice::from_ref(&name))?;
+                engine.tag(id, slice::from_ref(&name))?;
                 parked.push((stage.to_owned(), name));
             }
         }
@@ -238,6 +287,11 @@ impl Build<'_> {
         };
         self.session.store.keep_names(&self.identity, kept, keep)
     }
+}
+
+/// The name that a target's image, or what it stands on, does not have yet.
+fn unnamed<'a>(target: &'a StageOutcome, listing: &Listing) -> Option<&'a String> {
+    target.name.as_ref().filter(|name| listing.named(name) != Some(&target.named))
 }
 
 /// Under what the names of a stage in progress are kept.
