@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 
 use super::{Build, BuildResult};
-use crate::engine::Listing;
+use crate::engine::{EngineError, Listing};
 use crate::event::BuildFailure;
 use crate::execute::{Executed, StageOutcome};
 use crate::image::ImageId;
@@ -62,7 +62,9 @@ impl Build<'_> {
             let there = |name: &&String| executed.listing.named(name).is_some();
             second_names.extend(executed.leftover_names.iter().chain(&unfinished).filter(there).cloned());
         }
-        self.name_target(target, &missing, keeper, &second_names, &executed.listing)?;
+        if self.name_target(target, &missing, keeper, &second_names, &executed.listing)? {
+            second_names.clear();
+        }
         if keeper.is_none() {
             self.hold_unfinished(&executed.listing)?;
         } else if !unfinished.is_empty() {
@@ -109,6 +111,7 @@ impl Build<'_> {
     }
 
     /// Gives the target's image the user's names, and what it stands on its own; names that are to go move to the keeper.
+    /// Tells whether they are gone: they go while the image is committed, and are left to the end where it is there.
     fn name_target(
         &self,
         target: &StageOutcome,
@@ -116,7 +119,7 @@ impl Build<'_> {
         keeper: Option<&ImageId>,
         second_names: &[String],
         listing: &Listing,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let engine = self.session.engine.as_ref();
         let mut names: BTreeMap<&ImageId, Vec<String>> = BTreeMap::new();
         if let Some(name) = unnamed(target, listing) {
@@ -130,7 +133,11 @@ impl Build<'_> {
             names.entry(&target.leaf).or_default().extend_from_slice(missing);
             missing = &[];
         }
-        let tag = || names.iter().try_for_each(|(image, names)| engine.tag(image, names));
+        let tag = || {
+            names.iter().try_for_each(|(image, names)| engine.tag(image, names))?;
+            // What could not be removed is looked at again at the end.
+            Ok::<_, EngineError>(target.to_commit.is_some() && engine.remove(second_names).is_ok())
+        };
         thread::scope(|scope| {
             let tagged = scope.spawn(tag);
             // The first name comes with the image.
@@ -139,8 +146,9 @@ impl Build<'_> {
                 engine.commit_config(image, first.map(String::as_str))?;
                 engine.tag(&image.id, others)
             });
-            tagged.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok(made.transpose().map(drop)?)
+            let gone = tagged.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            made.transpose()?;
+            Ok(gone)
         })
     }
 
