@@ -240,4 +240,39 @@ mod tests {
             "e pull --quiet --platform=linux/arm64 --tls-verify=false alpine"
         );
     }
+
+    #[test]
+    fn each_engine_has_its_own_words_for_images() {
+        let id = ImageId::parse(&"a".repeat(64)).unwrap();
+        let names = ["x:1".to_owned(), "y:1".to_owned()];
+        let lines = |kind| {
+            let call = || Invocation::new("e");
+            [resolve_local(kind, call(), "x"), tag(call(), &id, &names), remove(kind, call(), &names)]
+                .map(|invocation| invocation.shown())
+        };
+        let tagged = format!("e tag {id} x:1 y:1");
+        assert_eq!(
+            lines(EngineKind::Buildah),
+            ["e inspect --type image --format {{.FromImageID}} x", &tagged, "e rmi x:1 y:1"]
+        );
+        assert_eq!(
+            lines(EngineKind::Podman),
+            ["e image inspect --format {{.Id}} x", &tagged, "e image rm x:1 y:1"]
+        );
+    }
+
+    #[test]
+    fn a_config_is_committed_by_pulling_it() {
+        let call = commit_config(Invocation::new("e"), "oci-archive:", Path::new("/t/commit.tar"));
+        assert_eq!(call.shown(), "e pull --quiet oci-archive:/t/commit.tar");
+    }
+
+    #[test]
+    fn a_call_names_the_ignore_file_and_the_folder_for_temporary_files_where_there_are_some() {
+        let call =
+            StepCall { ignore_file: Some("/t/ignore".into()), temporary: Some("/t/tmp".into()), ..call() };
+        let invocation = build_step(EngineKind::Podman, Invocation::new("e"), &call);
+        assert!(invocation.args.contains(&"--ignorefile=/t/ignore".into()), "{}", invocation.shown());
+        assert_eq!(invocation.env, [("TMPDIR".into(), "/t/tmp".into()), ("V".into(), "a b".into())]);
+    }
 }
