@@ -2,6 +2,7 @@
 
 mod conclude;
 mod knowledge;
+mod naming;
 mod output;
 mod sources;
 
@@ -15,6 +16,7 @@ use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
 use self::knowledge::StoredKnowledge;
+use self::naming::Named;
 use self::output::{finish, write_metadata};
 pub use self::sources::Sources;
 use self::sources::{heading_scope, named_values, stage_graph};
@@ -22,6 +24,7 @@ use crate::bases::{BaseImage, Bases};
 use crate::containerfile::{PREDEFINED_ARGS, Rules as Dialect};
 use crate::context::CopiedTree;
 use crate::engine::{self, EngineKind, Listing, Version, ignore_file_to_name};
+use crate::event::BuildFailure;
 use crate::execute::{Executed, Execution, execute};
 use crate::flags::{BuildFlags, Leading, Platform, check_engine, flags_in_help, parse_build};
 use crate::graph::StageGraph;
@@ -157,6 +160,8 @@ pub struct Build<'a> {
     build_id: String,
     nearest: Nearest,
     rules: Rules,
+    /// Names that labelled targets got because this build takes their last one, by stage.
+    parked: Vec<(String, String)>,
 }
 
 impl<'a> Build<'a> {
@@ -253,6 +258,7 @@ impl<'a> Build<'a> {
             build_id,
             nearest,
             rules,
+            parked: Vec::new(),
         })
     }
 
@@ -318,7 +324,8 @@ impl<'a> Build<'a> {
         let record = self.session.store.start_record(record)?;
         let request = self.request;
         let executed = self.execute_until_whole(&progress, &record);
-        let result = executed.and_then(|executed| self.conclude(executed, &progress, &record));
+        let result =
+            executed.and_then(|(executed, named)| self.conclude(executed, named, &progress, &record));
         if let Err(error) = &result {
             let failed = record.finish(|r| {
                 if r.status == BuildStatus::Running {
@@ -331,17 +338,32 @@ impl<'a> Build<'a> {
     }
 
     /// Runs the plan. When an image goes from under it (`rmi`, a prune by somebody else), what is missing is built again.
-    fn execute_until_whole(&mut self, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
+    fn execute_until_whole(
+        &mut self,
+        progress: &Progress,
+        record: &RecordFile,
+    ) -> anyhow::Result<(Executed, Named)> {
         let mut executed = self.execute(progress, record)?;
-        for _ in 0..LOSSES {
-            let listing = match &executed.failure {
-                Some(failure) if failure.can_be_a_loss() && !process::interrupted() => {
-                    self.session.engine.list()?
+        let mut losses = 0;
+        loop {
+            let mut named = Named::default();
+            if executed.failure.is_none() {
+                match self.name_images(&executed) {
+                    Ok(done) => named = done,
+                    Err(error) => {
+                        let stage = self.graph.stages[self.graph.target].name.clone();
+                        executed.failure = Some(BuildFailure::Stage { stage, error });
+                    }
                 }
-                _ => break,
-            };
+            }
+            let can_be_a_loss = executed.failure.as_ref().is_some_and(BuildFailure::can_be_a_loss);
+            if losses == LOSSES || !can_be_a_loss || process::interrupted() {
+                return Ok((executed, named));
+            }
+            losses += 1;
+            let listing = self.session.engine.list()?;
             if !self.has_lost(&executed.listing, &listing, record) {
-                break;
+                return Ok((executed, named));
             }
             progress
                 .warn("an image that the build needs went from the storage: what is missing is built again");
@@ -356,7 +378,6 @@ impl<'a> Build<'a> {
             executed.leftover_names.extend(before.leftover_names);
             executed.passing.extend(before.passing);
         }
-        Ok(executed)
     }
 
     /// Whether an image that the plan found, or that a step has made since, is no longer in the storage.

@@ -126,15 +126,20 @@ impl StageWorker<'_> {
     /// What the image of a step is called while its stage is being built.
     ///
     /// With `--save-stages` an image that has to stay without a name never gets one: buildah has no `untag`. The only step
-    /// that the target ran needs none if it is the last, for the names that stay follow at once.
+    /// that the target ran needs none if it is the last, for the names that stay follow at once; but the engine gives
+    /// `--layer-label`s to an image without a name (1.33), so with such labels the one that will have a name has one.
     fn building_names(&self, n: usize) -> Vec<String> {
         let (execution, name) = (self.shared.execution, self.building_name());
-        let is_last = self.index == execution.target && n + 1 == self.stage.steps.len();
-        if execution.labelling.save_stages || (is_last && locked(&self.shared.listing).named(&name).is_none())
-        {
-            return Vec::new();
+        let is_target = self.index == execution.target;
+        let is_all_that_ran = is_target
+            && n + 1 == self.stage.steps.len()
+            && locked(&self.shared.listing).named(&name).is_none();
+        let counts =
+            is_target && execution.labelling.target_is_named && !execution.tip_flags.layer_labels.is_empty();
+        if counts || !(execution.labelling.save_stages || is_all_that_ran) {
+            return vec![name];
         }
-        vec![name]
+        Vec::new()
     }
 
     pub(super) fn note_image(&self, id: &ImageId, names: Vec<String>) {

@@ -1,16 +1,15 @@
 //! The end of a build for one platform: names, keys for next time, the record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::slice;
-use std::thread;
 
 use anyhow::anyhow;
 use jiff::Timestamp;
 
+use super::naming::Named;
 use super::{Build, BuildResult};
-use crate::engine::{EngineError, Listing};
 use crate::event::BuildFailure;
-use crate::execute::{Executed, StageOutcome};
+use crate::execute::Executed;
 use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::names;
@@ -26,6 +25,7 @@ impl Build<'_> {
     pub(super) fn conclude(
         self,
         executed: Executed,
+        named: Named,
         progress: &Progress,
         record: &RecordFile,
     ) -> anyhow::Result<BuildResult> {
@@ -43,34 +43,8 @@ impl Build<'_> {
         let target =
             executed.stages.get(&self.graph.target).ok_or_else(|| anyhow!("the target was not built"))?;
         let image = target.leaf.clone();
-        let wanted: Vec<String> = self.request.names.iter().map(|name| names::full(name)).collect();
-        let missing: Vec<String> =
-            wanted.iter().filter(|name| executed.listing.named(name) != Some(&image)).cloned().collect();
-        let parked = self.park(&executed.listing, &missing, &image)?;
-        // Removing an image's only name removes the image: names that are to go move to one that has a name to stay.
-        let keeper = match (&wanted[..], &target.name) {
-            ([_, ..], None) => Some(&image),
-            // The target first: the others' may have been removed since.
-            _ => std::iter::once(target.as_ref())
-                .chain(executed.stages.values().map(AsRef::as_ref))
-                .find(|stage| stage.name.is_some())
-                .map(|stage| &stage.named),
-        };
-        let mut second_names = Vec::new();
-        let unfinished = self.of_unfinished(&executed);
-        if keeper.is_some() {
-            let there = |name: &&String| executed.listing.named(name).is_some();
-            second_names.extend(executed.leftover_names.iter().chain(&unfinished).filter(there).cloned());
-        }
-        if self.name_target(target, &missing, keeper, &second_names, &executed.listing)? {
-            second_names.clear();
-        }
-        if keeper.is_none() {
-            self.hold_unfinished(&executed.listing)?;
-        } else if !unfinished.is_empty() {
-            self.session.store.forget_names(&unfinished)?;
-        }
-        let parked = parked.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)).collect();
+        let parked =
+            self.parked.iter().cloned().map(|(stage, name)| (format!("{stage} (parked)"), name)).collect();
         // What is parked is older than what this build made: the last of a list are kept longest.
         let mut kept: Vec<(String, String)> = parked;
         kept.extend(executed.stages.iter().filter_map(|(index, outcome)| {
@@ -81,8 +55,11 @@ impl Build<'_> {
             kept.extend(unnamed.into_iter().map(|(stage, name)| (format!("{stage} (parked)"), name)));
         }
         self.check_saved(&executed)?;
-        let leftovers =
-            Leftovers { names: self.retire(&kept)?, second_names, images: executed.passing.clone() };
+        let leftovers = Leftovers {
+            names: self.retire(&kept)?,
+            second_names: named.left,
+            images: executed.passing.clone(),
+        };
         let stored = engine.image(&image)?;
         let mut built = blake3::Hasher::new();
         for outcome in executed.stages.values() {
@@ -95,7 +72,7 @@ impl Build<'_> {
             r.result = Some(ResultRecord {
                 image: image.clone(),
                 digest: stored.digest.clone(),
-                names: wanted.clone(),
+                names: named.wanted.clone(),
                 diff_ids: stored.diff_ids(),
             });
         })?;
@@ -108,80 +85,6 @@ impl Build<'_> {
             self.build_id
         ));
         Ok(BuildResult { image, platform: self.platform.to_string(), record, leftovers })
-    }
-
-    /// Gives the target's image the user's names, and what it stands on its own; names that are to go move to the keeper.
-    /// Tells whether they are gone: they go while the image is committed, and are left to the end where it is there.
-    fn name_target(
-        &self,
-        target: &StageOutcome,
-        missing: &[String],
-        keeper: Option<&ImageId>,
-        second_names: &[String],
-        listing: &Listing,
-    ) -> anyhow::Result<bool> {
-        let engine = self.session.engine.as_ref();
-        let mut names: BTreeMap<&ImageId, Vec<String>> = BTreeMap::new();
-        if let Some(name) = unnamed(target, listing) {
-            names.entry(&target.named).or_default().push(name.clone());
-        }
-        if let Some(keeper) = keeper {
-            names.entry(keeper).or_default().extend_from_slice(second_names);
-        }
-        let mut missing = missing;
-        if target.to_commit.is_none() {
-            names.entry(&target.leaf).or_default().extend_from_slice(missing);
-            missing = &[];
-        }
-        let tag = || {
-            names.iter().try_for_each(|(image, names)| engine.tag(image, names))?;
-            // What could not be removed is looked at again at the end.
-            Ok::<_, EngineError>(target.to_commit.is_some() && engine.remove(second_names).is_ok())
-        };
-        thread::scope(|scope| {
-            let tagged = scope.spawn(tag);
-            // The first name comes with the image.
-            let made = target.to_commit.as_ref().map(|image| {
-                let (first, others) = missing.split_first().map_or((None, missing), |(a, b)| (Some(a), b));
-                engine.commit_config(image, first.map(String::as_str))?;
-                engine.tag(&image.id, others)
-            });
-            let gone = tagged.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            made.transpose()?;
-            Ok(gone)
-        })
-    }
-
-    /// The image of a target that was finished in a build that failed; what is told is the failure of the build.
-    fn keep_target(&self, target: &StageOutcome, listing: &Listing) {
-        if let Some(image) = &target.to_commit {
-            let engine = self.session.engine.as_ref();
-            let named = unnamed(target, listing).map(|name| engine.tag(&target.named, slice::from_ref(name)));
-            let _ = named.transpose().and_then(|_| engine.commit_config(image, None));
-        }
-    }
-
-    /// Keeps the names that a build in progress gave: those of the newest steps of stages that were not finished, and
-    /// those that were to be taken off at the end.
-    pub(super) fn hold_unfinished(&self, listing: &Listing) -> anyhow::Result<()> {
-        let names: Vec<(String, String)> = self
-            .prepared
-            .values()
-            .map(|stage| {
-                (unfinished_of(&stage.stage.name), names::building_name(&stage.stage.name, &self.build_id))
-            })
-            .filter(|(_, name)| listing.named(name).is_some())
-            .collect();
-        if !names.is_empty() {
-            self.session.store.keep_names(&self.identity, &names, usize::MAX)?;
-        }
-        Ok(())
-    }
-
-    /// The names that earlier builds' unfinished stages hold, of the stages that are finished now.
-    fn of_unfinished(&self, executed: &Executed) -> Vec<String> {
-        let stages = executed.stages.keys().map(|index| &self.graph.stages[*index].name);
-        stages.flat_map(|stage| self.session.store.names_of(&self.identity, &unfinished_of(stage))).collect()
     }
 
     /// The keys for next time; stages that were not reached keep those of last time.
@@ -206,31 +109,6 @@ impl Build<'_> {
             self.session.store.put_nearest(&self.identity, &nearest)?;
         }
         Ok(())
-    }
-
-    /// Gives a name of ours to labelled targets that lose their last name to this build.
-    pub(super) fn park(
-        &self,
-        listing: &Listing,
-        taken: &[String],
-        image: &ImageId,
-    ) -> anyhow::Result<Vec<(String, String)>> {
-        let mut parked = Vec::new();
-        let losers: BTreeSet<ImageId> =
-            taken.iter().filter_map(|name| listing.named(name)).filter(|id| *id != image).cloned().collect();
-        for id in losers {
-            let left = listing.get(&id).map_or(0, |i| i.names.iter().filter(|n| !taken.contains(n)).count());
-            if left > 0 {
-                continue;
-            }
-            let stored = self.session.engine.image(&id)?;
-            if let Some(stage) = stored.label(tip::STAGE_NAME) {
-                let name = names::leaf_name(stage, &id, &[]);
-                self.session.engine.tag(&id, slice::from_ref(&name))?;
-                parked.push((stage.to_owned(), name));
-            }
-        }
-        Ok(parked)
     }
 
     /// With `--save-stages`: unnamed labelled images of earlier builds get names, so that the unnamed ones are this
@@ -295,14 +173,4 @@ impl Build<'_> {
         };
         self.session.store.keep_names(&self.identity, kept, keep)
     }
-}
-
-/// The name that a target's image, or what it stands on, does not have yet.
-fn unnamed<'a>(target: &'a StageOutcome, listing: &Listing) -> Option<&'a String> {
-    target.name.as_ref().filter(|name| listing.named(name) != Some(&target.named))
-}
-
-/// Under what the names of a stage in progress are kept.
-pub(super) fn unfinished_of(stage: &str) -> String {
-    format!("{stage} (unfinished)")
 }
