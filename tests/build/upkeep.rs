@@ -234,6 +234,31 @@ fn a_stage_that_vanishes_while_the_build_runs_is_built_again() {
     }
 }
 
+/// The engine's program, which prunes what has no name in front of the first call with this word.
+fn pruning_in_front_of(scenario: &Scenario, verb: &str) {
+    let (wrapper, done) = (scenario.wrapper(Kind::Buildah), scenario.folder().join("pruned"));
+    let engine = Kind::Buildah.program();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' {verb} '*) mkdir {done} 2>&- && {engine} {globals} rmi --prune >&2;; esac\n\
+         exec {engine} \"$@\"\n",
+        done = done.display(),
+        engine = engine.display(),
+        globals = scenario.globals().join(" "),
+    );
+    std::fs::write(wrapper, script).unwrap();
+}
+
+#[test]
+fn a_target_that_is_pruned_before_it_has_its_name_is_built_again() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox AS a\nRUN echo 1 >/1\n");
+    pruning_in_front_of(&scenario, "tag");
+    let built = scenario.build(&["--tag=app:1"]).expect("a m");
+    assert!(built.stderr.contains("went from the storage"), "{}", built.stderr);
+    assert_eq!(scenario.image(&built.image()).names, ["localhost/app:1"]);
+    assert_eq!(&*scenario.files(&scenario.image(&built.image()))["1"], "file 644 0:0 1\n");
+    scenario.assert_clean();
+}
+
 #[test]
 fn a_cached_stage_that_vanishes_while_the_build_runs_is_built_again() {
     let (scenario, volume) = slow_second(Kind::Buildah);
