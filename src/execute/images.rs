@@ -81,7 +81,7 @@ impl StageWorker<'_> {
         let execution = self.shared.execution;
         let with_names = self.index == execution.target && execution.labelling.target_is_named;
         let (leaf, to_commit) = match leaf {
-            Some(leaf) if with_names && !self.is_committed(&leaf)? => (None, Some(leaf)),
+            Some(leaf) if with_names && !self.is_there_as(&self.stored(&leaf)?) => (None, Some(leaf)),
             leaf => (leaf, None),
         };
         let outcome = StageOutcome {
@@ -285,7 +285,7 @@ impl StageWorker<'_> {
                 self.keep(&planned.key, &entry)?;
             }
         }
-        composed.stored().map_err(|e| self.failure(e))
+        self.stored(&composed)
     }
 
     /// Commits a composed image unless the storage has it, with the same annotations.
@@ -300,8 +300,8 @@ impl StageWorker<'_> {
         name: Option<&str>,
         urgency: Urgency,
     ) -> Result<StoredImage, Ended> {
-        let stored = composed.stored().map_err(|e| self.failure(e))?;
-        if !self.is_committed(composed)? {
+        let stored = self.stored(composed)?;
+        if !self.is_there_as(&stored) {
             let _slot = self.shared.call_slot(urgency)?;
             let engine = self.shared.execution.engine;
             engine.commit_config(composed, name).map_err(|e| self.failure(e.into()))?;
@@ -315,13 +315,15 @@ impl StageWorker<'_> {
         Ok(stored)
     }
 
+    fn stored(&self, composed: &ComposedImage) -> Result<StoredImage, Ended> {
+        composed.stored().map_err(|e| self.failure(e))
+    }
+
     /// Whether the storage has an image, with the same annotations.
-    fn is_committed(&self, composed: &ComposedImage) -> Result<bool, Ended> {
-        let stored = composed.stored().map_err(|e| self.failure(e))?;
+    fn is_there_as(&self, wanted: &StoredImage) -> bool {
         let is_same =
-            |image: StoredImage| image.manifest.get("annotations") == stored.manifest.get("annotations");
-        Ok(self.shared.has_image(&composed.id)
-            && self.shared.execution.engine.image(&composed.id).is_ok_and(is_same))
+            |image: StoredImage| image.manifest.get("annotations") == wanted.manifest.get("annotations");
+        self.shared.has_image(&wanted.id) && self.shared.execution.engine.image(&wanted.id).is_ok_and(is_same)
     }
 
     /// Commits an image that only the next call stands on.

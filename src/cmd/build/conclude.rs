@@ -1,7 +1,4 @@
-//! The end of a build for one platform: names, keys for next time, the record.
-
-use std::collections::BTreeSet;
-use std::slice;
+//! The end of a build for one platform: keys for next time, what is kept, the record.
 
 use anyhow::anyhow;
 use jiff::Timestamp;
@@ -10,9 +7,7 @@ use super::naming::Named;
 use super::{Build, BuildResult};
 use crate::event::BuildFailure;
 use crate::execute::Executed;
-use crate::image::ImageId;
 use crate::key::StepKey;
-use crate::names;
 use crate::record::{BuildStatus, ResultRecord, StageStatus};
 use crate::recording;
 use crate::report::progress::Progress;
@@ -109,27 +104,6 @@ impl Build<'_> {
             self.session.store.put_nearest(&self.identity, &nearest)?;
         }
         Ok(())
-    }
-
-    /// With `--save-stages`: unnamed labelled images of earlier builds get names, so that the unnamed ones are this
-    /// build's alone; SBOM tools take the first that they find.
-    pub(super) fn park_unnamed(&self, executed: &Executed) -> anyhow::Result<Vec<(String, String)>> {
-        let engine = self.session.engine.as_ref();
-        let current: BTreeSet<&ImageId> = executed.stages.values().map(|outcome| &outcome.leaf).collect();
-        let mut parked = Vec::new();
-        for (id, listed) in executed.listing.iter() {
-            if !listed.names.is_empty() || current.contains(id) {
-                continue;
-            }
-            // One that vanished meanwhile is in nobody's way.
-            let Ok(stored) = engine.image(id) else { continue };
-            if let Some(stage) = stored.label(tip::STAGE_NAME) {
-                let name = names::leaf_name(stage, id, &[]);
-                engine.tag(id, slice::from_ref(&name))?;
-                parked.push((stage.to_owned(), name));
-            }
-        }
-        Ok(parked)
     }
 
     /// With `--save-stages`: exactly one unnamed image for each stage, or the build fails loudly.

@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use super::Build;
 use crate::engine::{EngineError, Listing};
 use crate::execute::{Executed, StageOutcome};
-use crate::image::ImageId;
+use crate::image::{ImageId, StoredImage};
 use crate::names;
 use crate::tip;
 
@@ -145,13 +145,35 @@ impl Build<'_> {
                 continue;
             }
             let stored = self.session.engine.image(&id)?;
-            if let Some(stage) = stored.label(tip::STAGE_NAME) {
-                let name = names::leaf_name(stage, &id, &[]);
-                self.session.engine.tag(&id, slice::from_ref(&name))?;
-                self.parked.push((stage.to_owned(), name));
-            }
+            let parked = self.named_as_parked(&stored)?;
+            self.parked.extend(parked);
         }
         Ok(())
+    }
+
+    /// With `--save-stages`: unnamed labelled images of earlier builds get names, so that the unnamed ones are this
+    /// build's alone; SBOM tools take the first that they find.
+    pub(super) fn park_unnamed(&self, executed: &Executed) -> anyhow::Result<Vec<(String, String)>> {
+        let engine = self.session.engine.as_ref();
+        let current: BTreeSet<&ImageId> = executed.stages.values().map(|outcome| &outcome.leaf).collect();
+        let mut parked = Vec::new();
+        for (id, listed) in executed.listing.iter() {
+            if !listed.names.is_empty() || current.contains(id) {
+                continue;
+            }
+            // One that vanished meanwhile is in nobody's way.
+            let Ok(stored) = engine.image(id) else { continue };
+            parked.extend(self.named_as_parked(&stored)?);
+        }
+        Ok(parked)
+    }
+
+    /// Gives an image that has a stage's label a name of ours; the stage, and that name.
+    fn named_as_parked(&self, image: &StoredImage) -> anyhow::Result<Option<(String, String)>> {
+        let Some(stage) = image.label(tip::STAGE_NAME) else { return Ok(None) };
+        let name = names::leaf_name(stage, &image.id, &[]);
+        self.session.engine.tag(&image.id, slice::from_ref(&name))?;
+        Ok(Some((stage.to_owned(), name)))
     }
 }
 
