@@ -8,6 +8,7 @@
 mod ahead;
 mod call;
 mod images;
+mod patched;
 mod shared;
 mod slots;
 mod stage;
@@ -83,6 +84,8 @@ pub struct Execution<'a> {
     pub started: Timestamp,
     /// Whether step calls read our standard input.
     pub stdin: bool,
+    /// Whether the layer of a COPY may be made of that of last time.
+    pub patch_layers: bool,
     /// Where step Containerfiles lie.
     pub scratch: &'a Path,
 }

@@ -153,6 +153,20 @@ impl StepInputs {
         StepKey(blake3::hash(&bytes).to_hex().to_string())
     }
 
+    /// Whether this is the same but for the files of the one source that it has, a part of the context.
+    pub fn is_alike_but_for_files(&self, other: &Self) -> bool {
+        let files = |inputs: &Self| match inputs.sources.as_slice() {
+            [Source { from, content: Content::Files(_), .. }] => from == "context",
+            _ => false,
+        };
+        let without = |inputs: &Self| {
+            let mut inputs = inputs.clone();
+            inputs.sources.iter_mut().for_each(|source| source.content = Content::Files(String::new()));
+            inputs
+        };
+        files(self) && files(other) && without(self) == without(other)
+    }
+
     /// Whether any source is known by its definition alone.
     pub fn has_foreign_sources(&self) -> bool {
         self.sources.iter().any(|s| matches!(s.content, Content::Stage(_) | Content::Image(_)))
@@ -491,6 +505,28 @@ mod tests {
         for (change, expected) in cases {
             assert_eq!(shown(change), (true, vec![expected.to_owned()]));
         }
+    }
+
+    #[test]
+    fn only_other_files_of_the_context_make_steps_alike() {
+        type Edit = fn(&mut StepInputs);
+        let others: [(Edit, bool); 6] = [
+            (|_| {}, true),
+            (|i| i.sources[0].content = Content::Files("f2".into()), true),
+            (|i| i.sources[0].paths[0] = "lib".into(), false),
+            (|i| i.sources[0].content = Content::Bytes("f1".into()), false),
+            (|i| i.sources.push(i.sources[0].clone()), false),
+            (|i| drop(i.flags.insert("network".into(), vec!["none".into()])), false),
+        ];
+        for (n, (change, expected)) in others.into_iter().enumerate() {
+            let mut other = inputs();
+            change(&mut other);
+            assert_eq!(inputs().is_alike_but_for_files(&other), expected, "{n}");
+            assert_eq!(other.is_alike_but_for_files(&inputs()), expected, "{n}");
+        }
+        let mut of_a_context_by_name = inputs();
+        of_a_context_by_name.sources[0].from = "context other".into();
+        assert!(!of_a_context_by_name.is_alike_but_for_files(&of_a_context_by_name));
     }
 
     #[test]

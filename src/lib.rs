@@ -17,6 +17,7 @@ pub mod image;
 pub mod image_config;
 pub mod key;
 pub mod names;
+pub mod patch;
 pub mod plan;
 pub mod prepare;
 pub mod process;

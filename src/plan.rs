@@ -58,6 +58,8 @@ pub struct StepPlan {
     pub verdict: Verdict,
     /// The result, for a hit.
     pub found: Option<Entry>,
+    /// For a step that runs because contents of files of the context changed, and for nothing else: its result of last time.
+    pub alike: Option<Entry>,
     /// Whether a result of that key was known, usable or not: what it leaves when it runs is another edition then.
     pub known: bool,
     /// How long the step took when it last ran here, in milliseconds.
@@ -320,7 +322,15 @@ impl Planner<'_> {
                     edition: entry.as_ref().map_or(top.edition, |entry| entry.edition.clone()),
                 };
                 let verdict = Verdict::Hit { by: FoundBy::Definition };
-                steps.push(StepPlan { inputs, key, verdict, found: entry, known, last_duration_ms });
+                steps.push(StepPlan {
+                    inputs,
+                    key,
+                    verdict,
+                    found: entry,
+                    alike: None,
+                    known,
+                    last_duration_ms,
+                });
                 continue;
             }
             let outdated = || self.outdated(n, entry.as_ref(), &top.edition);
@@ -363,7 +373,8 @@ impl Planner<'_> {
                 }
             };
             top.content = content_key.map(Parent::Step);
-            steps.push(StepPlan { inputs, key, verdict, found, known, last_duration_ms: last });
+            let alike = self.alike(n, &inputs, &verdict);
+            steps.push(StepPlan { inputs, key, verdict, found, alike, known, last_duration_ms: last });
         }
         (steps, top)
     }
@@ -387,6 +398,19 @@ impl Planner<'_> {
             .map(|at| Reason::Outdated { of: of(at) })
             .collect();
         (!reasons.is_empty()).then_some(reasons)
+    }
+
+    /// The result of last time of a step that runs because files of the context changed, and for nothing else.
+    fn alike(&self, n: usize, inputs: &StepInputs, verdict: &Verdict) -> Option<Entry> {
+        let of_files = |reason: &Reason| matches!(reason, Reason::Changed(Change::Files { .. }));
+        let Verdict::Miss { reasons } = verdict else { return None };
+        if reasons.is_empty() || !reasons.iter().all(of_files) {
+            return None;
+        }
+        let stage = &self.stage.stage;
+        let before = self.known.nearest(&stage.name, stage.index, n)?;
+        let entry = self.known.entry(&before.key()).filter(|_| before.is_alike_but_for_files(inputs))?;
+        self.usable(&entry).is_ok().then_some(entry)
     }
 
     fn last_duration(&self, n: usize) -> Option<u64> {

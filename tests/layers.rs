@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "cli", "completion", "cmd"],
     &["session", "recording", "execute", "report", "source", "request"],
     &["step_text", "upkeep"],
-    &["plan", "prepare", "bases", "store", "engine", "tip", "squashed", "event"],
+    &["patch", "plan", "prepare", "bases", "store", "engine", "tip", "squashed", "event"],
     &["graph", "step", "key", "render", "heredoc", "context", "verdict", "record", "names"],
     &["remote"],
     &["containerfile", "image_config", "flags", "image", "process", "atomic"],

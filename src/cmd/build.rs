@@ -500,6 +500,7 @@ impl<'a> Build<'a> {
             build_id: self.build_id.clone(),
             started: self.rules.now,
             stdin: self.request.stdin,
+            patch_layers: self.request.patch_layers,
             scratch: scratch.path(),
         };
         let listing = std::mem::take(&mut self.listing);

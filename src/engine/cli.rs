@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::layers::{self, Layers};
-use super::storage::{self, ImageStore, Listing};
+use super::storage::{self, ImageStore, ListedImage, Listing};
 use super::{
-    CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, Probed, StepCall, argv, commit, copied,
+    CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, LayerSource, Probed, StepCall, argv,
+    commit, copied,
 };
 use crate::image::{ComposedImage, ImageId, StoredImage};
 use crate::process::{self, Ended, Invocation, OutputLine};
@@ -194,6 +195,16 @@ impl Engine for CliEngine {
         let id = self.take_config(image, "dir:", folder.path())?;
         self.tag(&id, &name.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
         Ok(id)
+    }
+
+    fn top_layer(&self, image: &ListedImage) -> Option<LayerSource> {
+        LayerSource::top_of(&self.stores, image)
+    }
+
+    fn commit_layer(&self, image: &ComposedImage, layer: &Path) -> Result<ImageId, EngineError> {
+        let folder = commit::folder_with(image, layer)
+            .map_err(|e| self.broken("pull", format!("writing a layer for it: {e}")))?;
+        self.take_config(image, "dir:", folder.path())
     }
 
     fn tag(&self, id: &ImageId, names: &[String]) -> Result<(), EngineError> {

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::image::{ComposedImage, hex};
@@ -15,10 +16,31 @@ use sha2::{Digest, Sha256};
 /// When it cannot be written.
 pub fn folder(image: &ComposedImage) -> io::Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("stagecache-commit-").tempdir()?;
-    fs::write(folder.path().join("version"), "Directory Transport Version: 1.1\n")?;
-    fs::write(folder.path().join("manifest.json"), &image.manifest)?;
-    fs::write(folder.path().join(image.id.as_str()), &image.config)?;
+    write_folder(image, folder.path())?;
     Ok(folder)
+}
+
+/// A folder for the `dir:` transport with the image's last layer, which is moved there; beside it where that can be.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn folder_with(image: &ComposedImage, layer: &Path) -> io::Result<TempDir> {
+    let manifest: Value = serde_json::from_slice(&image.manifest)?;
+    let digest = manifest["layers"].as_array().and_then(|layers| layers.last()?["digest"].as_str());
+    let name = digest.and_then(|digest| digest.strip_prefix("sha256:"));
+    let name = name.ok_or_else(|| io::Error::other("the manifest has no layer"))?;
+    let folder = tempfile::Builder::new()
+        .prefix("stagecache-commit-")
+        .tempdir_in(layer.parent().unwrap_or(Path::new(".")))?;
+    write_folder(image, folder.path())?;
+    fs::rename(layer, folder.path().join(name))?;
+    Ok(folder)
+}
+
+fn write_folder(image: &ComposedImage, folder: &Path) -> io::Result<()> {
+    fs::write(folder.join("version"), "Directory Transport Version: 1.1\n")?;
+    fs::write(folder.join("manifest.json"), &image.manifest)?;
+    fs::write(folder.join(image.id.as_str()), &image.config)
 }
 
 /// A file for the `oci-archive:` transport, which leaves the name that its index gives: no second call for that.

@@ -7,18 +7,20 @@ mod argv;
 mod cli;
 mod commit;
 mod copied;
+pub mod layer;
 pub mod layers;
 mod probe;
 pub mod storage;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use argv::{ignore_file_to_name, marked};
 pub use cli::CliEngine;
+pub use layer::LayerSource;
 pub use layers::Layers;
 pub use probe::{Probed, build_help, find, is_remote, probe};
 pub use storage::{ListedImage, Listing};
@@ -195,6 +197,17 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When the engine refuses it (a policy, layers that are gone).
     fn commit_config(&self, image: &ComposedImage, name: Option<&str>) -> Result<ImageId, EngineError>;
+
+    /// The topmost layer of an image; nothing where it cannot be read as it lies in the storage.
+    fn top_layer(&self, _image: &ListedImage) -> Option<LayerSource> {
+        None
+    }
+
+    /// Commits an image of which the storage has all layers but the last, which is this file (it may be moved).
+    ///
+    /// # Errors
+    /// When the engine refuses it (a policy, layers that are gone).
+    fn commit_layer(&self, image: &ComposedImage, layer: &Path) -> Result<ImageId, EngineError>;
 
     /// Gives an image names.
     ///

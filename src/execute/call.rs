@@ -16,6 +16,7 @@ use crate::engine::{EngineError, ListedImage, StepCall};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
 use crate::image::ImageId;
+use crate::plan::StepPlan;
 use crate::prepare::{OF_EVERY_STAGE, PreparedStep};
 use crate::step_text::{Labels, step_text};
 use crate::{heredoc, names, tip};
@@ -25,6 +26,7 @@ impl StageWorker<'_> {
         &mut self,
         n: usize,
         step: &PreparedStep,
+        planned: &StepPlan,
         from: Option<&ImageId>,
     ) -> Result<(ImageId, u64), Ended> {
         let execution = self.shared.execution;
@@ -87,8 +89,12 @@ impl StageWorker<'_> {
         let since = Timestamp::now();
         self.shared.send(Event::Started { step: id, at: since.to_string() });
         let started = Instant::now();
-        let result =
-            execution.engine.build(&call, &mut |line| self.shared.send(Event::Output { step: id, line }));
+        let result = match self.patched(n, step, planned, from, &call) {
+            Some(image) => Ok(image),
+            None => {
+                execution.engine.build(&call, &mut |line| self.shared.send(Event::Output { step: id, line }))
+            }
+        };
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Only saves room: the folder goes with the build's own.
         let _ = fs::remove_dir_all(&folder);

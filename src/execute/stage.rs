@@ -222,7 +222,7 @@ impl<'a> StageWorker<'a> {
         }
         let from = self.from(step, standing)?;
         let slot = self.shared.step_slot(id)?;
-        let (image, duration_ms) = self.call(n, step, from.as_ref())?;
+        let (image, duration_ms) = self.call(n, step, planned, from.as_ref())?;
         drop(slot);
         drop(locks);
         drop(turn);

@@ -46,6 +46,9 @@ pub const FLAGS: &[FlagSpec] = rows! {
         "remove old stage images until the cache is no larger than this", "decides what is removed afterwards";
     Ours "no-cache-filter" CommaList .text("STAGE").of(Engines::Ours)
         "do not use the cache for these stages", "decides which hits count";
+    Ours "patch-layers" Bool .of(Engines::Ours)
+        "make a COPY's layer from that of last time where nothing but contents changed (default: true)",
+        "the layer is the engine's own to the bit, and what is not surely so the engine copies";
     Ours "print-containerfiles" Bool .of(Engines::Ours)
         "show each stage's Containerfile as it is really built", "shows what is decided";
     Ours "public-arg" Append .text("NAME").of(Engines::Ours)

@@ -9,6 +9,7 @@ mod failure;
 mod images;
 mod keys;
 mod other_machine;
+mod patch;
 mod remote;
 mod upkeep;
 

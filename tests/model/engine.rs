@@ -414,6 +414,10 @@ impl Engine for ModelEngine {
         Err(failed("pull", format!("{}: nothing can be pulled", request.name)))
     }
 
+    fn commit_layer(&self, _image: &ComposedImage, _layer: &Path) -> Result<ImageId, EngineError> {
+        Err(failed("pull", "there is no layer to be taken over"))
+    }
+
     fn commit_config(&self, image: &ComposedImage, name: Option<&str>) -> Result<ImageId, EngineError> {
         let stored = image.stored().unwrap();
         let mut storage = self.storage();
