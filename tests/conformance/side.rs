@@ -204,22 +204,39 @@ impl Place {
         let storage = self.storage(prepared);
         let scratch = ["root", "run", "state", "home", "tmp", "out"];
         let paths: Vec<PathBuf> = scratch.iter().map(|name| self.dir.join(name)).collect();
-        // What the engine said of itself holds for all cases.
-        let (engines, kept) = (self.dir.join("state/engines"), self.dir.join("engines"));
-        if engines.exists() && !kept.exists() {
-            fs::rename(&engines, &kept)?;
-        }
+        let lasting = self.keep_what_lasts()?;
         unmount_below(&self.dir)?;
         self.file_command(&prepared.engine, "rm", &["-rf"], &paths)?;
         for name in ["run", "state", "home", "tmp", "out"] {
             self.make_dir(&prepared.engine, &self.dir.join(name))?;
         }
-        if kept.exists() {
-            fs::rename(&kept, &engines)?;
+        for (kept, path) in lasting {
+            let folder = path.parent().context("a path below the state folder")?;
+            for folder in
+                folder.ancestors().take_while(|above| *above != self.dir).collect::<Vec<_>>().iter().rev()
+            {
+                self.make_dir(&prepared.engine, folder)?;
+            }
+            fs::rename(kept, path)?;
         }
         let roots = [prepared.storage.root.clone(), storage.root.clone()];
         self.file_command(&prepared.engine, "cp", &["-a", "--reflink=auto"], &roots)?;
         Ok(storage)
+    }
+
+    /// Moves out of the way what holds for all cases, for they have one storage and the same base images: what the engine
+    /// said of itself, and which image it takes for a short name. Each with the place where it belongs.
+    fn keep_what_lasts(&self) -> Result<Vec<(PathBuf, PathBuf)>> {
+        let state = self.dir.join("state");
+        let storages = fs::read_dir(state.join("storages")).into_iter().flatten().flatten();
+        let names = storages.map(|storage| storage.path().join("short-names"));
+        let mut lasting = Vec::new();
+        for path in std::iter::once(state.join("engines")).chain(names).filter(|path| path.exists()) {
+            let kept = self.dir.join(format!("lasting-{}", lasting.len()));
+            fs::rename(&path, &kept)?;
+            lasting.push((kept, path));
+        }
+        Ok(lasting)
     }
 
     fn make_dir(&self, engine: &Engine, path: &Path) -> Result<()> {
