@@ -38,6 +38,8 @@ pub struct Patch<'a> {
     pub after: &'a CopiedTree,
     /// How the engine makes the digest that is in the history.
     pub digest: HistoryDigest,
+    /// How many bytes are free where the archive is written.
+    pub room: u64,
 }
 
 /// A layer's archive that was made.
@@ -140,14 +142,20 @@ impl Patch<'_> {
 
     fn layout(&self) -> io::Result<Option<Layout<'_>>> {
         let Some((kinds, items)) = self.items() else { return Ok(None) };
+        let mut bytes = 0;
         let mut found: Vec<(String, MemberKind)> = Vec::new();
         let mut members = self.layer.members()?;
         while let Part::Member(member) = members.next_part()? {
             let Some(kind) = member.kind() else { return Ok(None) };
+            bytes += member.size + 2 * BLOCK as u64;
             found.push((member.path, kind));
         }
         let mut copied: Vec<&str> =
             found.iter().filter(|(_, k)| *k != MemberKind::Folder).map(|(p, _)| p.as_str()).collect();
+        // The engine keeps a copy while it takes the layer in (1.28), and nobody else is to be left without any.
+        if bytes.saturating_mul(3) > self.room {
+            return Ok(None);
+        }
         let is_folder = |item: &Item<'_>| matches!(item.fact, FileFact::Dir { .. });
         let mut wanted: Vec<&str> =
             items.iter().filter(|(_, item)| !is_folder(item)).map(|(rel, _)| *rel).collect();

@@ -46,6 +46,7 @@ impl StageWorker<'_> {
             before: &before,
             after: &after,
             digest: HistoryDigest::of(execution.engine.probed().buildah),
+            room: free_bytes(execution.scratch).unwrap_or_default(),
         };
         let archive = execution.scratch.join(format!("{}-{n}.layer", self.index));
         let image = self.patch(&patch, &archive, &alike.image, from, call, (self.index, n));
@@ -90,4 +91,10 @@ impl StageWorker<'_> {
         self.shared.send(Event::Output { step, line: OutputLine::Stdout(line.into_bytes()) });
         Some(id)
     }
+}
+
+/// How many bytes are free for a folder's files.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
