@@ -5,13 +5,6 @@ use std::process::Command;
 
 use crate::support::{BOTH, Built, Kind, Scenario};
 
-/// What the build says of a step whose layer was made so.
-const TAKEN_OVER: &str = "took over the layer of";
-
-fn taken_over(built: &Built) -> usize {
-    built.stderr.matches(TAKEN_OVER).count()
-}
-
 /// Builds with us and with the engine, and compares what is left, digests in the history included.
 #[track_caller]
 fn assert_native(scenario: &Scenario, built: &Built, flags: &[&str]) {
@@ -57,16 +50,16 @@ fn copies(kind: Kind) -> Scenario {
 fn a_copy_whose_files_changed_in_content_alone_is_the_engines_own_without_its_copying() {
     for kind in BOTH {
         let scenario = copies(kind);
-        assert_eq!(taken_over(&scenario.build(&[]).ok()), 0);
+        assert_eq!(scenario.build(&[]).ok().taken_over(), 0);
         // One file of one COPY: those behind it stand on another step then.
         scenario.write("tree/sub/y", &"longer than a block\n".repeat(100)).touch("tree/a");
         let built = scenario.build(&[]).ok();
-        assert_eq!(taken_over(&built), 1, "{kind:?}: {}", built.stderr);
+        assert_eq!(built.taken_over(), 1, "{kind:?}: {}", built.stderr);
         assert_native(&scenario, &built, &[]);
         // Several files, one of them empty now, another one no longer, on what was patched before.
         scenario.write("tree/a", "").write("tree/empty", "no longer\n").write(FAR, "farther\n");
         let built = scenario.build(&[]).ok();
-        assert_eq!(taken_over(&built), 1, "{kind:?}: {}", built.stderr);
+        assert_eq!(built.taken_over(), 1, "{kind:?}: {}", built.stderr);
         assert_native(&scenario, &built, &[]);
         // What is there is found.
         assert_eq!(scenario.build(&[]).ok().calls, [""; 0], "{kind:?}");
@@ -93,7 +86,7 @@ fn each_form_of_copy_is_made_so() {
             scenario.build(&["--format=docker"]).ok();
             scenario.write(changed, "changed\n");
             let built = scenario.build(&["--format=docker"]).ok();
-            assert_eq!(taken_over(&built), 1, "{kind:?} COPY {copy}: {}", built.stderr);
+            assert_eq!(built.taken_over(), 1, "{kind:?} COPY {copy}: {}", built.stderr);
             assert_native(&scenario, &built, &["--format=docker"]);
         }
     }
@@ -134,7 +127,7 @@ fn a_copy_of_which_anything_else_changed_is_the_engines() {
         // Beside a content.
         scenario.write("tree/sub/y", what);
         let built = scenario.build(&[]).ok();
-        assert_eq!(taken_over(&built), 0, "{what}: {}", built.stderr);
+        assert_eq!(built.taken_over(), 0, "{what}: {}", built.stderr);
         assert_native(&scenario, &built, &[]);
     }
 }
@@ -147,7 +140,7 @@ fn flags_that_say_that_nothing_of_last_time_counts_or_times_are_given_leave_it_t
         scenario.build(flags).ok();
         scenario.write("tree/a", "changed\n");
         let built = scenario.build(flags).ok();
-        assert_eq!(taken_over(&built), 0, "{flags:?}: {}", built.stderr);
+        assert_eq!(built.taken_over(), 0, "{flags:?}: {}", built.stderr);
         let files = scenario.files(&scenario.image(&built.image()));
         assert_eq!(files["tree/a"], "file 755 0:0 changed\n", "{flags:?}");
     }
@@ -173,7 +166,7 @@ fn a_layer_that_is_not_what_it_was_is_not_taken_over() {
         assert!(done.success(), "{what}");
         scenario.write("tree/a", "changed\n");
         let built = scenario.build(&[]).ok();
-        assert_eq!(taken_over(&built), 0, "{what}: {}", built.stderr);
+        assert_eq!(built.taken_over(), 0, "{what}: {}", built.stderr);
         let files = scenario.files(&scenario.image(&built.image()));
         assert_eq!(files["tree/a"], "file 755 0:0 changed\n", "{what}");
     }

@@ -805,6 +805,11 @@ impl Built {
         self.called("build")
     }
 
+    /// How many steps' layers were made of those of last time, without a `build` of the engine.
+    pub fn taken_over(&self) -> usize {
+        self.stderr.matches("took over the layer of").count()
+    }
+
     /// How often the engine was asked for this.
     pub fn called(&self, verb: &str) -> usize {
         let is = |call: &&String| call.split(' ').find(|word| !word.starts_with("--")) == Some(verb);
