@@ -41,7 +41,10 @@ measure_close() {
     done
     if [ -e "$bench/docker-base" ]; then
         docker image ls --quiet localhost/bench | xargs --no-run-if-empty docker image rm --force >/dev/null
-        [ ! -s "$bench/docker-base" ] || docker tag "$(cat "$bench/docker-base")" "$BASE"
+        # An empty line where there was none.
+        local was
+        was=$(cat "$bench/docker-base")
+        [ -z "$was" ] || docker tag "$was" "$BASE"
     fi
 }
 
