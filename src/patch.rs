@@ -10,18 +10,22 @@
 //! What a COPY leaves beside contents (modes, owners, folders that it makes) hangs on its text, on what it stands on, and
 //! on the modes and kinds of its files: all the same, or there is no patch.
 
+mod header;
+mod image;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use self::header::{in_fields, number, seal};
+pub use self::image::image;
 use crate::context::{CopiedTree, Digest, FileFact};
 use crate::engine::layer::{BLOCK, HistoryDigest, LayerSource, Member, MemberKind, Part, octal, padding};
-use crate::image::{CREATED, ComposedImage, StoredImage, hex};
+use crate::image::hex;
 use crate::process;
 
 /// What a layer is patched with.
@@ -150,12 +154,12 @@ impl Patch<'_> {
             bytes += member.size + 2 * BLOCK as u64;
             found.push((member.path, kind));
         }
-        let mut copied: Vec<&str> =
-            found.iter().filter(|(_, k)| *k != MemberKind::Folder).map(|(p, _)| p.as_str()).collect();
         // The engine keeps a copy while it takes the layer in (1.28), and nobody else is to be left without any.
         if bytes.saturating_mul(3) > self.room {
             return Ok(None);
         }
+        let mut copied: Vec<&str> =
+            found.iter().filter(|(_, k)| *k != MemberKind::Folder).map(|(p, _)| p.as_str()).collect();
         let is_folder = |item: &Item<'_>| matches!(item.fact, FileFact::Dir { .. });
         let mut wanted: Vec<&str> =
             items.iter().filter(|(_, item)| !is_folder(item)).map(|(rel, _)| *rel).collect();
@@ -323,11 +327,7 @@ impl Pass<'_> {
                 FileFact::Symlink { .. } => fs::symlink_metadata(&path)?,
                 _ => fs::metadata(&path)?,
             };
-            self.stamp(member, &meta, 0).ok_or_else(|| wrong("its time has no place in a header"))?;
-            let name = self.layout.name(&member.path);
-            let header = self.history_header(name, member, &meta).ok_or_else(|| wrong("a long name"))?;
-            copied[item.source].update(header);
-            archive.put(&member.headers)?;
+            self.headers(member, item, &meta, 0, archive, copied)?;
             return Ok(0);
         };
         let of_context = File::open(&path)?;
@@ -341,11 +341,7 @@ impl Pass<'_> {
         } else {
             (of_context, meta.len())
         };
-        self.stamp(member, &meta, size).ok_or_else(|| wrong("its time or size has no place in a header"))?;
-        let name = self.layout.name(&member.path);
-        let header = self.history_header(name, member, &meta).ok_or_else(|| wrong("a long name"))?;
-        copied[item.source].update(header);
-        archive.put(&member.headers)?;
+        self.headers(member, item, &meta, size, archive, copied)?;
         let mut content = self.new.then(blake3::Hasher::new);
         let mut left = size;
         loop {
@@ -366,6 +362,29 @@ impl Pass<'_> {
         let fill = padding(size);
         copied[item.source].update(&[0; BLOCK][..fill]);
         Ok(fill)
+    }
+
+    /// Writes a member's headers, those of the archive whose digest the history has among them.
+    fn headers(
+        &self,
+        member: &mut Member,
+        item: &Item<'_>,
+        meta: &fs::Metadata,
+        size: u64,
+        archive: &mut Archive<'_>,
+        copied: &mut [Sha256],
+    ) -> io::Result<()> {
+        let no_place = |what: &str| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{}: its {what} has no place in a header", item.path),
+            )
+        };
+        self.stamp(member, meta, size).ok_or_else(|| no_place("time or size"))?;
+        let name = self.layout.name(&member.path);
+        let header = self.history_header(name, member, meta).ok_or_else(|| no_place("name"))?;
+        copied[item.source].update(header);
+        archive.put(&member.headers)
     }
 
     /// Writes time and size into a member's header, as the engine does; last time's stays as it is.
@@ -416,157 +435,9 @@ impl Pass<'_> {
     }
 }
 
-/// A number as a header has it: octal digits and a zero.
-fn number(field: &mut [u8], value: u64) -> Option<()> {
-    let digits = field.len() - 1;
-    let text = format!("{value:0digits$o}\0");
-    (text.len() == field.len()).then(|| field.copy_from_slice(text.as_bytes()))
-}
-
-/// Writes a header's checksum (POSIX ustar).
-fn seal(header: &mut [u8]) {
-    header[148..156].fill(b' ');
-    let sum: u32 = header.iter().copied().map(u32::from).sum();
-    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-}
-
-/// A name in the two fields of a header, as Go's archive/tar divides it; nothing where it needs further headers.
-fn in_fields(name: &str) -> Option<(&str, &str)> {
-    const NAME: usize = 100;
-    const FOLDER: usize = 155;
-    if !name.is_ascii() {
-        return None;
-    }
-    if name.len() <= NAME {
-        return Some(("", name));
-    }
-    let most =
-        if name.len() > FOLDER + 1 { FOLDER + 1 } else { name.len() - usize::from(name.ends_with('/')) };
-    let at = name[..most].rfind('/')?;
-    let (folder, rest) = (&name[..at], &name[at + 1..]);
-    let fits = !folder.is_empty() && folder.len() <= FOLDER && !rest.is_empty() && rest.len() <= NAME;
-    fits.then_some((folder, rest))
-}
-
-/// The image of last time with the new layer; nothing where it is not what the patch takes it for.
-///
-/// `parent` is what the step stands on, nothing for scratch; `now` the time of the step, RFC 3339.
-pub fn image(
-    old: &StoredImage,
-    parent: Option<&StoredImage>,
-    patched: &Patched,
-    now: &str,
-) -> Option<ComposedImage> {
-    let (before, after) = (&patched.before, &patched.after);
-    let diff_ids = old.diff_ids();
-    let (last, below) = diff_ids.split_last()?;
-    if *last != before.diff_id || below != parent.map(StoredImage::diff_ids).unwrap_or_default() {
-        return None;
-    }
-    let is_parent = |id: &str| parent.is_some_and(|parent| parent.id.as_str() == id);
-    let mut config = old.config.clone();
-    config["created"] = now.into();
-    *config.pointer_mut("/rootfs/diff_ids")?.as_array_mut()?.last_mut()? = after.diff_id.clone().into();
-    let named = config.get("parent").and_then(Value::as_str).map(|id| id.trim_start_matches("sha256:"));
-    if named.is_some_and(|id| !is_parent(id)) {
-        return None;
-    }
-    let inherited = parent.map_or(&[][..], StoredImage::history);
-    let history = config.get_mut("history")?.as_array_mut()?;
-    let is_inherited = history.len() > inherited.len()
-        && history
-            .iter()
-            .zip(inherited)
-            .all(|(entry, inherited)| without_time(entry) == without_time(inherited));
-    if !is_inherited {
-        return None;
-    }
-    history[..inherited.len()].clone_from_slice(inherited);
-    for entry in &mut history[inherited.len()..] {
-        entry["created"] = now.into();
-        let comment = entry.get("comment").and_then(Value::as_str).unwrap_or_default();
-        let mut ids = comment.split(|c: char| !c.is_ascii_hexdigit()).filter(|id| id.len() == 64);
-        if !ids.all(is_parent) {
-            return None;
-        }
-    }
-    let entry = history.last_mut()?;
-    let said = entry.get("created_by")?.as_str()?;
-    let (was, is) = (format!(" {} in ", before.copied), format!(" {} in ", after.copied));
-    if said.matches(&was).count() != 1 {
-        return None;
-    }
-    entry["created_by"] = said.replace(&was, &is).into();
-    let mut image = old.clone();
-    let layer = image.manifest.get_mut("layers")?.as_array_mut()?.last_mut()?;
-    if layer.get("digest").and_then(Value::as_str) != Some(&before.diff_id) {
-        return None;
-    }
-    layer["digest"] = after.diff_id.clone().into();
-    layer["size"] = after.size.into();
-    let mut annotations = image.annotations();
-    if annotations.contains_key(CREATED) {
-        annotations.insert(CREATED.into(), now.into());
-    }
-    ComposedImage::new(&image, &config, annotations).ok()
-}
-
-fn without_time(entry: &Value) -> Value {
-    let mut entry = entry.clone();
-    if let Some(fields) = entry.as_object_mut() {
-        fields.shift_remove("created");
-    }
-    entry
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::image::{ImageFormat, scratch};
-
-    #[test]
-    fn a_long_name_is_divided_at_a_slash_as_go_does_it() {
-        let (long, longer) = ("d".repeat(90), "e".repeat(120));
-        for (name, expected) in [
-            ("a/b".to_owned(), Some((String::new(), "a/b".to_owned()))),
-            ("x".repeat(100), Some((String::new(), "x".repeat(100)))),
-            ("x".repeat(101), None),
-            (format!("{long}/{long}"), Some((long.clone(), long.clone()))),
-            (format!("{long}/d/{long}"), Some((format!("{long}/d"), long.clone()))),
-            (format!("{long}/{long}/"), Some((long.clone(), format!("{long}/")))),
-            (format!("{longer}/{longer}"), None),
-            (format!("/{longer}"), None),
-            ("é".to_owned(), None),
-        ] {
-            let found = in_fields(&name).map(|(folder, name)| (folder.to_owned(), name.to_owned()));
-            assert_eq!(found, expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_number_that_has_no_place_in_a_header_is_none() {
-        let mut field = [1; 12];
-        assert_eq!(number(&mut field, 0o17), Some(()));
-        assert_eq!(&field, b"00000000017\0");
-        assert_eq!(number(&mut field, 1 << 33), None);
-        assert_eq!(number(&mut field, (1 << 33) - 1), Some(()));
-        assert_eq!(&field, b"77777777777\0");
-    }
-
-    #[test]
-    fn the_checksum_of_a_header_is_that_of_tar() {
-        let mut header = tar::Header::new_ustar();
-        header.set_path("a/f").unwrap();
-        header.set_size(3);
-        header.set_mode(0o644);
-        header.set_cksum();
-        let mut sealed = *header.as_bytes();
-        sealed[148..156].fill(b'x');
-        seal(&mut sealed);
-        assert_eq!(octal(&sealed[148..156]), Some(header.cksum().unwrap().into()));
-    }
+    use super::plain_source;
 
     #[test]
     fn a_source_is_a_path_or_is_left_to_the_engine() {
@@ -583,86 +454,5 @@ mod tests {
         ] {
             assert_eq!(plain_source(written).as_deref(), expected, "{written}");
         }
-    }
-
-    fn made(name: &str) -> Made {
-        Made { diff_id: format!("sha256:{name}"), size: 7, copied: format!("dir:{name}") }
-    }
-
-    /// An image with a layer `below`, and one on it with the layer `was`, left by a COPY.
-    fn parent_and_old() -> (StoredImage, StoredImage) {
-        let empty = scratch(ImageFormat::Oci, ("linux", "amd64", None), "then");
-        let with = |image: &StoredImage, layer: &str, entries: serde_json::Value| {
-            let mut image = image.clone();
-            let digest = format!("sha256:{layer}");
-            image.config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(digest.clone().into());
-            image.manifest["layers"].as_array_mut().unwrap().push(json!({"digest": digest, "size": 1}));
-            image.config["history"]
-                .as_array_mut()
-                .unwrap()
-                .extend(entries.as_array().unwrap().iter().cloned());
-            image.manifest["annotations"] = json!({"org.opencontainers.image.created": "then", "a": "b"});
-            image
-        };
-        let parent = with(&empty, "below", json!([{"created": "then", "created_by": "RUN x"}]));
-        let copy = "/bin/sh -c #(nop) COPY dir:was in /x ";
-        let comment = format!("FROM {}", parent.id);
-        let own = json!([
-            {"created": "then", "created_by": "ENV A=1", "empty_layer": true},
-            {"created": "then", "created_by": copy, "comment": comment},
-        ]);
-        let old = with(&parent, "was", own);
-        (parent, old)
-    }
-
-    #[test]
-    fn the_new_image_is_the_old_one_with_another_layer_digest_and_time() {
-        let (parent, old) = parent_and_old();
-        let patched = Patched { before: made("was"), after: made("is"), changed: 1 };
-        let image = image(&old, Some(&parent), &patched, "now").unwrap().stored().unwrap();
-        assert_eq!(image.diff_ids(), ["sha256:below", "sha256:is"]);
-        assert_eq!(image.manifest["layers"][1], json!({"digest": "sha256:is", "size": 7}));
-        assert_eq!(image.created(), "now");
-        assert_eq!(image.annotation(CREATED), Some("now"));
-        assert_eq!(image.annotation("a"), Some("b"));
-        let history: Vec<_> = image.history().iter().map(|e| (&e["created"], &e["created_by"])).collect();
-        let copy = json!("/bin/sh -c #(nop) COPY dir:is in /x ");
-        assert_eq!(
-            history,
-            [(&json!("then"), &json!("RUN x")), (&json!("now"), &json!("ENV A=1")), (&json!("now"), &copy)]
-        );
-    }
-
-    #[test]
-    fn an_image_that_is_not_what_the_patch_takes_it_for_gives_none() {
-        let (parent, old) = parent_and_old();
-        let patched = |before: Made| Patched { before, after: made("is"), changed: 1 };
-        let none = |old: &StoredImage, parent: Option<&StoredImage>, before: Made| {
-            assert_eq!(image(old, parent, &patched(before), "now"), None);
-        };
-        none(&old, Some(&parent), made("other"));
-        none(&old, Some(&parent), Made { copied: "dir:other".into(), ..made("was") });
-        none(&old, None, made("was"));
-        none(&old, Some(&old), made("was"));
-        let changed = |pointer: &str, value: serde_json::Value| {
-            let mut changed = old.clone();
-            *changed.config.pointer_mut(pointer).unwrap() = value;
-            changed
-        };
-        none(&changed("/history/0/created_by", json!("RUN y")), Some(&parent), made("was"));
-        none(
-            &changed("/history/2/comment", json!(format!("FROM {}", "ab".repeat(32)))),
-            Some(&parent),
-            made("was"),
-        );
-        none(&changed("/history/2/created_by", json!("COPY src /x")), Some(&parent), made("was"));
-        let mut docker = old.clone();
-        docker.config["parent"] = json!(format!("sha256:{}", "ab".repeat(32)));
-        none(&docker, Some(&parent), made("was"));
-        docker.config["parent"] = json!(format!("sha256:{}", parent.id));
-        assert!(image(&docker, Some(&parent), &patched(made("was")), "now").is_some());
-        let mut compressed = old.clone();
-        compressed.manifest["layers"][1]["digest"] = json!("sha256:gzipped");
-        none(&compressed, Some(&parent), made("was"));
     }
 }

@@ -407,16 +407,19 @@ impl Planner<'_> {
         if reasons.is_empty() || !reasons.iter().all(of_files) {
             return None;
         }
-        let stage = &self.stage.stage;
-        let before = self.known.nearest(&stage.name, stage.index, n)?;
-        let entry = self.known.entry(&before.key()).filter(|_| before.is_alike_but_for_files(inputs))?;
+        let entry = self.last_time(n).filter(|entry| entry.inputs.is_alike_but_for_files(inputs))?;
         self.usable(&entry).is_ok().then_some(entry)
     }
 
     fn last_duration(&self, n: usize) -> Option<u64> {
+        self.last_time(n).map(|entry| entry.duration_ms)
+    }
+
+    /// The step that stood here last time.
+    fn last_time(&self, n: usize) -> Option<Entry> {
         let stage = &self.stage.stage;
         let inputs = self.known.nearest(&stage.name, stage.index, n)?;
-        self.known.entry(&inputs.key()).map(|entry| entry.duration_ms)
+        self.known.entry(&inputs.key())
     }
 
     /// The step's inputs by content, where all bytes it takes are there already.
