@@ -85,6 +85,11 @@ impl<'a> Bases<'a> {
         Ok(found)
     }
 
+    /// Forgets the images that were read from folders and archives, which may be others by now.
+    pub fn forget_files(&self) {
+        self.known().retain(|(name, _), _| crate::host::image_path(name).is_none());
+    }
+
     /// The images resolved so far for that platform, by the names they were asked by.
     pub fn for_platform(&self, platform: Option<&str>) -> BTreeMap<String, BaseImage> {
         let known = self.known();

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 
 use self::shared::{Progress, Shared, Stages};
 use self::slots::Slots;
+use self::stage::Standing;
 use crate::bases::BaseImage;
 use crate::containerfile::{Containerfile, Rules};
 use crate::engine::{Engine, Listing};
@@ -90,6 +91,24 @@ pub struct Execution<'a> {
     pub scratch: &'a Path,
 }
 
+/// What was done of a build before steps had to be decided again.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The stages that are finished.
+    pub stages: BTreeMap<usize, Arc<StageOutcome>>,
+    /// Stages that go on behind their first steps.
+    pub begun: BTreeMap<usize, Begun>,
+}
+
+/// A stage of which the first steps are over.
+#[derive(Debug)]
+pub struct Begun {
+    /// How many.
+    pub over: usize,
+    standing: Standing,
+    built: Vec<u8>,
+}
+
 /// What a finished stage leaves.
 #[derive(Debug, Clone)]
 pub struct StageOutcome {
@@ -134,41 +153,46 @@ pub struct Executed {
     pub leftover_names: Vec<String>,
     /// Images that nobody looks for again: made for a step to stand on, or replaced by the one that a stage leaves.
     pub passing: Vec<ImageId>,
+    /// Stages that stopped in front of a step that the plan leaves for later.
+    pub begun: BTreeMap<usize, Begun>,
 }
 
-/// Runs the build.
-pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event>) -> Executed {
-    let mut turns: BTreeMap<String, BTreeSet<(usize, usize)>> = BTreeMap::new();
-    for (&index, stage) in execution.prepared {
-        for (n, step) in stage.steps.iter().enumerate() {
-            if !execution.plan.stages[&index].steps[n].verdict.is_hit() {
-                for lock in &step.exclusive {
-                    turns.entry(lock.clone()).or_default().insert((index, n));
-                }
-            }
-        }
-    }
+/// Runs the build, as far as the plan goes.
+pub fn execute(
+    execution: &Execution<'_>,
+    mut done: Done,
+    listing: Listing,
+    events: Sender<Event>,
+) -> Executed {
+    let is_done = |index: &usize| done.stages.contains_key(index);
+    let progress = |&index: &usize| match done.stages.get(&index) {
+        Some(outcome) => (index, Progress::Done(outcome.clone())),
+        None => (index, Progress::Pending),
+    };
     let shared = Shared {
         execution,
         events,
         slots: Slots::new(execution.jobs, ahead::ways(execution.prepared, execution.plan)),
         stages: Mutex::new(Stages {
-            progress: execution.prepared.keys().map(|&index| (index, Progress::Pending)).collect(),
+            progress: execution.prepared.keys().map(progress).collect(),
             waiting: BTreeMap::new(),
         }),
         changed: Condvar::new(),
-        turns: Mutex::new(turns),
+        turns: Mutex::new(turns(execution, &done)),
         turned: Condvar::new(),
         listing: Mutex::new(listing),
         stop: AtomicBool::new(false),
         failure: Mutex::new(None),
         leftover: Mutex::new(Vec::new()),
         passing: Mutex::new(Vec::new()),
+        begun: Mutex::new(BTreeMap::new()),
     };
+    done.stages.keys().for_each(|&index| shared.slots.waits(index));
     thread::scope(|scope| {
-        for (&index, stage) in execution.prepared {
+        for (&index, stage) in execution.prepared.iter().filter(|(index, _)| !is_done(index)) {
             let shared = &shared;
-            let worker = move || shared.run_stage(index, stage);
+            let begun = done.begun.remove(&index);
+            let worker = move || shared.run_stage(index, stage, begun);
             let spawned = thread::Builder::new()
                 .name(format!("stage {}", stage.stage.name))
                 .stack_size(1024 * 1024)
@@ -195,5 +219,34 @@ pub fn execute(execution: &Execution<'_>, listing: Listing, events: Sender<Event
         failure: shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner),
         leftover_names: shared.leftover.into_inner().unwrap_or_else(PoisonError::into_inner),
         passing: shared.passing.into_inner().unwrap_or_else(PoisonError::into_inner),
+        begun: shared.begun.into_inner().unwrap_or_else(PoisonError::into_inner),
     }
+}
+
+/// The locks that a step holds alone among the steps of this build: its own, and one for each step that it has to follow
+/// or that has to follow it.
+fn locks(execution: &Execution<'_>, step: (usize, usize)) -> BTreeSet<String> {
+    let mut locks = execution.prepared[&step.0].steps[step.1].exclusive.clone();
+    let pairs = execution.plan.order.pairs.iter();
+    locks.extend(pairs.filter(|(a, b)| *a == step || *b == step).map(|pair| format!("order {pair:?}")));
+    locks
+}
+
+/// Who has to wait for whom: the steps that may run, by the locks that they hold alone.
+fn turns(execution: &Execution<'_>, done: &Done) -> BTreeMap<String, BTreeSet<(usize, usize)>> {
+    let mut turns: BTreeMap<String, BTreeSet<(usize, usize)>> = BTreeMap::new();
+    for (&index, stage) in execution.prepared {
+        let over = match done.stages.contains_key(&index) {
+            true => usize::MAX,
+            false => done.begun.get(&index).map_or(0, |begun| begun.over),
+        };
+        for n in over..stage.steps.len() {
+            if !execution.plan.stages[&index].steps[n].verdict.is_hit() {
+                for lock in locks(execution, (index, n)) {
+                    turns.entry(lock).or_default().insert((index, n));
+                }
+            }
+        }
+    }
+    turns
 }

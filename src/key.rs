@@ -368,7 +368,7 @@ fn shared_start(a: &str, b: &str) -> usize {
 }
 
 /// A text in a line: whole where it is short, else its first word and what stands around the character `at`.
-fn excerpt(text: &str, at: usize) -> String {
+pub(crate) fn excerpt(text: &str, at: usize) -> String {
     const WHOLE: usize = 64;
     const AROUND: usize = 40;
     let line = |chars: &[char]| {

@@ -13,6 +13,7 @@ pub mod execute;
 pub mod flags;
 pub mod graph;
 pub mod heredoc;
+pub mod host;
 pub mod image;
 pub mod image_config;
 pub mod key;

@@ -5,14 +5,17 @@
 //! again, its verdict stays open until `execute` has those bytes and asks [`content_inputs`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use crate::engine::CopiedRequest;
+use crate::event::StepId;
 use crate::graph::Origin;
+use crate::host::{self, Order};
 use crate::image::ImageId;
-use crate::key::{Change, Content, Parent, StepInputs, StepKey, changes};
-use crate::prepare::{PreparedStage, PreparedStep};
+use crate::key::{Change, Content, Parent, StepInputs, StepKey, changes, text_of};
+use crate::prepare::{FolderRead, Prepared, PreparedStage, PreparedStep};
 use crate::store::{Edition, Entry};
 use crate::verdict::{FoundBy, Reason, Verdict};
 
@@ -28,6 +31,8 @@ pub trait Known {
     fn files(&self, old: &str, new: &str) -> Option<String>;
     /// The digest of bytes in an image.
     fn copied(&self, request: &CopiedRequest) -> Option<String>;
+    /// The digest of those files of what was read that lie in these folders; nothing where there are none.
+    fn part_of(&self, read: &FolderRead, folders: &BTreeSet<PathBuf>) -> Option<String>;
 }
 
 /// Which results count.
@@ -43,8 +48,17 @@ pub struct Rules {
     pub now: Timestamp,
     /// What tells steps apart that cannot be keyed: the build's UUID.
     pub nonce: String,
-    /// The build has lost an image and plans again: what it made itself counts, whatever it was told of the cache.
+    /// The build plans again, because it has lost an image or because steps have changed what others read: what it made
+    /// itself counts, whatever it was told of the cache.
     pub goes_on: bool,
+    /// How many steps of each stage are over; one more where the stage is.
+    pub over: BTreeMap<usize, usize>,
+}
+
+impl Rules {
+    fn over(&self, stage: usize) -> usize {
+        self.over.get(&stage).copied().unwrap_or_default()
+    }
 }
 
 /// A step with its key and verdict.
@@ -100,19 +114,46 @@ impl StagePlan {
 /// The verdicts of a build, by stage.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// The stages that are built.
+    /// The stages that are built, without those of which nothing can be told yet.
     pub stages: BTreeMap<usize, StagePlan>,
+    /// What waits for what, because of what steps write to this machine.
+    pub order: Order,
+    /// For steps that may write to this machine, what is there now of what those behind them read of that.
+    pub left: BTreeMap<StepId, Left>,
+}
+
+/// What a step has left on this machine for the steps behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The digest of what they read of it, one after the other.
+    pub digest: String,
+    /// The first instruction that reads some of it.
+    pub taker: String,
 }
 
 impl Plan {
     /// Decides.
-    pub fn new(prepared: &BTreeMap<usize, PreparedStage>, known: &dyn Known, rules: &Rules) -> Self {
-        let mut plan = Self::default();
-        for (&index, stage) in prepared {
-            let decided = Planner { plan: &plan, prepared, known, rules, stage }.stage();
+    pub fn new(prepared: &Prepared, known: &dyn Known, rules: &Rules) -> Self {
+        let mut plan = Self { left: left(prepared, known), ..Self::default() };
+        let last = prepared.stages.keys().chain(prepared.unknown.keys()).max().map_or(0, |last| last + 1);
+        for index in 0..last {
+            if prepared.unknown.contains_key(&index) {
+                plan.order.add_unknown(index);
+            }
+            let Some(stage) = prepared.stages.get(&index) else { continue };
+            let over = rules.over(index);
+            let unsettled = plan.order.unsettled(stage, over);
+            let planner = Planner { plan: &plan, prepared: &prepared.stages, known, rules, stage, unsettled };
+            let decided = planner.stage();
+            plan.order.add(stage, over, &|n| decided.steps[n].verdict.is_hit());
             plan.stages.insert(index, decided);
         }
         plan
+    }
+
+    /// Whether what a step with this result has left on this machine for others is there.
+    pub fn is_left(&self, step: StepId, entry: &Entry) -> bool {
+        self.left.get(&step).is_none_or(|left| entry.left.as_ref() == Some(&left.digest))
     }
 
     /// How many steps run, at most.
@@ -121,12 +162,68 @@ impl Plan {
     }
 }
 
+/// What is there of what steps may write to this machine, for those of them behind which something reads it.
+fn left(prepared: &Prepared, known: &dyn Known) -> BTreeMap<StepId, Left> {
+    let steps = prepared
+        .stages
+        .iter()
+        .flat_map(|(&index, stage)| stage.steps.iter().enumerate().map(move |(n, step)| ((index, n), step)));
+    let writers = steps.filter(|(_, step)| !step.host.writes.is_empty());
+    writers.filter_map(|(id, step)| Some((id, left_by(id, &step.host.writes, prepared, known)?))).collect()
+}
+
+fn left_by(
+    writer: StepId,
+    folders: &BTreeSet<PathBuf>,
+    prepared: &Prepared,
+    known: &dyn Known,
+) -> Option<Left> {
+    let (mut read, mut taker): (Vec<String>, Option<String>) = (Vec::new(), None);
+    let mut take = |what: String, title: &str| {
+        read.push(what);
+        taker.get_or_insert_with(|| title.to_owned());
+    };
+    for (&index, stage) in prepared.stages.range(writer.0..) {
+        if index > writer.0 && host::overlap(folders, &stage.base_reads) {
+            let image = stage.base.as_ref().map(|base| base.image.id.to_string());
+            take(format!("base {image:?}"), &text_of(&stage.stage.from.original));
+        }
+        for (n, step) in stage.steps.iter().enumerate() {
+            if (index, n) <= writer || !host::overlap(folders, &step.host.reads) {
+                continue;
+            }
+            for part in &step.reads {
+                if let Some(digest) = known.part_of(part, folders) {
+                    take(format!("files {:?} {:?} {digest}", part.named, part.part), &step.title);
+                }
+            }
+            for foreign in &step.foreign {
+                if matches!(&foreign.origin, Origin::Image(name) if host::image_path(name).is_some()) {
+                    take(format!("image {:?}", step.inputs.sources[foreign.source].content), &step.title);
+                }
+            }
+            if let Some(unread) = &step.unread {
+                take("nothing".to_owned(), &unread.title);
+            }
+        }
+    }
+    for (index, unknown) in prepared.unknown.range(writer.0 + 1..) {
+        if host::overlap(folders, &unknown.reads) {
+            take(format!("unknown {index}"), "FROM");
+        }
+    }
+    let digest = blake3::hash(read.join("\n").as_bytes()).to_hex()[..32].to_owned();
+    taker.map(|taker| Left { digest, taker })
+}
+
 struct Planner<'a> {
     plan: &'a Plan,
     prepared: &'a BTreeMap<usize, PreparedStage>,
     known: &'a dyn Known,
     rules: &'a Rules,
     stage: &'a PreparedStage,
+    /// Its steps that a step of another stage may write to, with that step.
+    unsettled: BTreeMap<usize, StepId>,
 }
 
 impl Planner<'_> {
@@ -214,10 +311,46 @@ impl Planner<'_> {
                 inputs.sources[foreign.source].content = self.plan.stages[&index].files.clone();
             }
         }
-        if step.always.is_some() {
+        if step.always.is_some() || step.unread.as_ref().is_some_and(|unread| unread.problem.is_some()) {
             inputs.flags.insert("build".into(), vec![self.rules.nonce.clone()]);
         }
         inputs
+    }
+
+    /// Whether what a step with this result has left on this machine for others is there.
+    fn is_left(&self, n: usize, entry: Option<&Entry>) -> bool {
+        let id = (self.stage.stage.index, n);
+        match entry {
+            Some(entry) => self.plan.is_left(id, entry),
+            None => !self.plan.left.contains_key(&id),
+        }
+    }
+
+    /// The first step that is not over and of which it cannot be said that it need not run for what it writes.
+    fn wanted(&self, entries: &[Option<Entry>]) -> usize {
+        let over = self.rules.over(self.stage.stage.index);
+        let mut steps = entries.iter().enumerate().skip(over);
+        steps.find(|(n, entry)| !self.is_left(*n, entry.as_ref())).map_or(usize::MAX, |(n, _)| n)
+    }
+
+    /// Why a step that may be found runs, or is told later: because of what steps write to this machine.
+    fn by_order(&self, n: usize, entry: Option<&Entry>) -> Option<Reason> {
+        let stage = &self.stage.stage;
+        let over = self.rules.over(stage.index) > n;
+        if entry.is_some() && !over && !self.is_left(n, entry) {
+            let taker = self.plan.left[&(stage.index, n)].taker.clone();
+            return Some(Reason::Wanted { taker });
+        }
+        self.unsettled.get(&n).map(|(index, step)| {
+            let stage = &self.prepared[index];
+            let (first, _) = stage.steps[*step].lines;
+            Reason::MayBeWritten { by: format!("stage {}, line {first}", stage.stage.name) }
+        })
+    }
+
+    /// The first step that a step of another stage may write to.
+    fn settled(&self) -> usize {
+        self.unsettled.keys().next().copied().unwrap_or(usize::MAX)
     }
 
     fn bypass(&self) -> Option<Reason> {
@@ -268,7 +401,8 @@ impl Planner<'_> {
             return 0;
         }
         let steps = &self.stage.steps;
-        steps.iter().position(|step| step.foreign.iter().any(|f| !cached(&f.origin))).unwrap_or(steps.len())
+        let taken = steps.iter().position(|step| step.foreign.iter().any(|f| !cached(&f.origin)));
+        taken.unwrap_or(steps.len()).min(self.settled())
     }
 
     /// How many steps' results are of the editions that are current, and within `--cache-ttl`: a step that was run again
@@ -296,9 +430,9 @@ impl Planner<'_> {
         content_parent: Option<Parent>,
     ) -> (Vec<StepPlan>, Top) {
         let bypass = self.bypass();
-        let trusted = self.trusted();
         let entries: Vec<Option<Entry>> = definitions.iter().map(|(_, key)| self.known.entry(key)).collect();
-        let current = self.current(&entries, trusted);
+        let trusted = self.trusted();
+        let current = self.current(&entries, trusted).min(self.wanted(&entries));
         let counts = |entry: &Entry| {
             let own = self.rules.goes_on && entry.build == self.rules.nonce;
             let usable = own && self.known.has_image(&entry.image);
@@ -334,8 +468,10 @@ impl Planner<'_> {
                 continue;
             }
             let outdated = || self.outdated(n, entry.as_ref(), &top.edition);
-            let reasons = match &bypass {
-                Some(reason) => vec![reason.clone()],
+            let by_order = self.by_order(n, entry.as_ref());
+            let is_wanted = matches!(by_order, Some(Reason::Wanted { .. }));
+            let reasons = match bypass.clone().or(by_order) {
+                Some(reason) => vec![reason],
                 None => outdated()
                     .filter(|_| n == current && n == covered && n < trusted)
                     .unwrap_or_else(|| self.reasons(n, step, &inputs, entry.as_ref(), n >= current)),
@@ -352,7 +488,8 @@ impl Planner<'_> {
                     .as_ref()
                     .filter(|content| **content != key)
                     .and_then(|content| self.known.entry(content))
-                    .filter(|entry| entry.stands_on(&top.edition) && self.usable(entry).is_ok()),
+                    .filter(|entry| entry.stands_on(&top.edition) && self.usable(entry).is_ok())
+                    .filter(|entry| self.is_left(n, Some(entry))),
             };
             let (verdict, last) = match &found {
                 Some(entry) => {
@@ -363,6 +500,7 @@ impl Planner<'_> {
                 None => {
                     top.image = None;
                     let open = bypass.is_none()
+                        && !is_wanted
                         && (content_key.is_none() || n >= trusted)
                         && !before_runs
                         && !self.base_runs()

@@ -20,6 +20,7 @@ use crate::containerfile::{BuildArgs, Containerfile, FileStages, Instruction, Sc
 use crate::context::{ContextPart, ContextReader, CopiedTree};
 use crate::graph::{Origin, ReferenceKind, Stage, StageGraph};
 use crate::heredoc::WithoutHeredocs;
+use crate::host::HostAccess;
 use crate::image::{ImageFormat, ImageId};
 use crate::key::{Parent, StepInputs};
 use crate::record::InputRecord;
@@ -74,6 +75,8 @@ pub struct NamedInput {
 pub struct FolderRead {
     /// The build context of that name; nothing for the build's own.
     pub named: Option<String>,
+    /// The folder.
+    pub root: PathBuf,
     /// What the step takes of it.
     pub part: ContextPart,
     /// The digest in the step's key; nothing where nothing was there.
@@ -101,6 +104,10 @@ pub struct PreparedStep {
     pub without_heredocs: BTreeMap<usize, WithoutHeredocs>,
     /// Why it cannot be keyed.
     pub always: Option<String>,
+    /// What it reads of this machine, and what it may write there.
+    pub host: HostAccess,
+    /// What it takes and what is not there yet, though a step before it may still write it.
+    pub unread: Option<Unread>,
     /// Locks that it holds alone while it runs.
     pub exclusive: BTreeSet<String>,
     /// Whether it reads the build context.
@@ -127,6 +134,15 @@ pub struct PreparedStep {
     pub record: Vec<InputRecord>,
 }
 
+/// A source that is not there when a build is planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The instruction that takes it.
+    pub title: String,
+    /// What is wrong where nothing writes it; nothing where the engine goes on without it.
+    pub problem: Option<String>,
+}
+
 /// One stage, ready to be planned.
 #[derive(Debug, Clone)]
 pub struct PreparedStage {
@@ -136,6 +152,8 @@ pub struct PreparedStage {
     pub body: Vec<BodyItem>,
     /// The base, where it is an image.
     pub base: Option<BaseImage>,
+    /// The folder or archive that the base is read from.
+    pub base_reads: BTreeSet<PathBuf>,
     /// The ONBUILD triggers of the base.
     pub triggers: usize,
     /// The variables in front of each instruction, and behind the last.
@@ -190,9 +208,28 @@ pub struct Common<'a> {
     pub ssh: &'a BTreeSet<String>,
 }
 
+/// Stages that are ready to be planned, and those that cannot be told yet.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// By index.
+    pub stages: BTreeMap<usize, PreparedStage>,
+    /// Stages whose base, or the stage that they need, may still be made by a step before them.
+    pub unknown: BTreeMap<usize, Unknown>,
+}
+
+/// A stage that cannot be told yet.
+#[derive(Debug)]
+pub struct Unknown {
+    /// What is wrong, where nothing makes its base.
+    pub problem: anyhow::Error,
+    /// The folder or archive that its base is read from.
+    pub reads: BTreeSet<PathBuf>,
+}
+
 /// Prepares all stages that are built, in the order of the file.
 ///
-/// `base_of` gives the image of a stage's base and of other names.
+/// `base_of` gives the image of a stage's base and of other names. Of `before`, what was prepared earlier in this build,
+/// the steps that are `over` stay as they are, with the keys of the world in which they ran.
 ///
 /// # Errors
 /// When something cannot be expanded, a source matches nothing, or a file cannot be read.
@@ -201,9 +238,12 @@ pub fn prepare(
     common: &Common<'_>,
     image_of: &dyn Fn(&str, Option<&str>) -> anyhow::Result<BaseImage>,
     keep_tree: &dyn Fn(&CopiedTree) -> anyhow::Result<String>,
-) -> anyhow::Result<BTreeMap<usize, PreparedStage>> {
-    let mut prepared: BTreeMap<usize, PreparedStage> = BTreeMap::new();
+    before: &BTreeMap<usize, PreparedStage>,
+    over: &BTreeMap<usize, usize>,
+) -> anyhow::Result<Prepared> {
+    let mut prepared = Prepared::default();
     let mut declarations: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut written = BTreeSet::new();
     for stage in graph.built() {
         let file_stage = &common.read.stages[stage.index];
         let inherited = match stage.base {
@@ -215,10 +255,35 @@ pub fn prepare(
             .inheritable(file_stage, &inherited)
             .map_err(|e| anyhow!("stage {}: {e}", stage.name))?;
         declarations.insert(stage.index, own);
-        let preparer =
-            Preparer { graph, common, image_of, keep_tree, done: &prepared, inherited: &inherited };
-        let result = preparer.stage(stage)?;
-        prepared.insert(stage.index, result);
+        let needed = stage.needs();
+        if let Some(other) = needed.iter().find(|index| prepared.unknown.contains_key(index)) {
+            let problem = anyhow!("it needs stage {}", graph.stages[*other].name);
+            prepared.unknown.insert(stage.index, Unknown { problem, reads: BTreeSet::new() });
+            continue;
+        }
+        let over = over.get(&stage.index).copied().unwrap_or_default();
+        let kept = before.get(&stage.index).filter(|_| over > 0);
+        let preparer = Preparer {
+            graph,
+            common,
+            image_of,
+            keep_tree,
+            done: &prepared.stages,
+            inherited: &inherited,
+            written: &written,
+            anything_may_be_written: !prepared.unknown.is_empty(),
+        };
+        match preparer.stage(stage, kept.map(|stage| (stage, over))) {
+            Ok(result) => {
+                written.extend(result.steps.iter().flat_map(|step| step.host.writes.clone()));
+                prepared.stages.insert(stage.index, result);
+            }
+            Err(problem) if preparer.base_may_be_written(stage) => {
+                let reads = stage::base_path(stage).into_iter().collect();
+                prepared.unknown.insert(stage.index, Unknown { problem, reads });
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(prepared)
 }

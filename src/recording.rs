@@ -37,7 +37,7 @@ pub struct Start<'a> {
     /// The ignore file.
     pub ignore_file: Option<&'a Path>,
     /// The platform.
-    pub platform: &'a str,
+    pub platform: String,
     /// The stages.
     pub graph: &'a StageGraph,
     /// Those that are built.
@@ -84,9 +84,25 @@ pub fn start(start: &Start<'_>) -> BuildRecord {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
         },
-        platform: start.platform.to_owned(),
+        platform: start.platform.clone(),
         result: None,
         stages: start.graph.stages.iter().map(|stage| stage_record(stage, start)).collect(),
+    }
+}
+
+/// Puts what was decided again in the place of what was planned before; what is over of each stage stays.
+pub fn decided_again(record: &mut BuildRecord, start: &Start<'_>, over: &BTreeMap<usize, usize>) {
+    for stage in &start.graph.stages {
+        let over = over.get(&stage.index).copied().unwrap_or_default();
+        if over == usize::MAX {
+            continue;
+        }
+        let old = &mut record.stages[stage.index];
+        let new = stage_record(stage, start);
+        let done = old.steps.drain(..over.min(old.steps.len()));
+        let steps = done.chain(new.steps.into_iter().skip(over)).collect();
+        let status = if old.status == StageStatus::Pending { new.status } else { old.status };
+        *old = StageRecord { steps, status, ..new };
     }
 }
 
@@ -94,6 +110,7 @@ fn stage_record(stage: &Stage, start: &Start<'_>) -> StageRecord {
     let prepared = start.prepared.get(&stage.index);
     let plan = start.plan.stages.get(&stage.index);
     let status = match prepared {
+        None if start.graph.needed.contains(&stage.index) => StageStatus::Pending,
         None => StageStatus::Skipped,
         Some(prepared) if prepared.body.is_empty() => StageStatus::FromOnly,
         Some(_) => StageStatus::Pending,

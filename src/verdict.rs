@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::image::ImageId;
-use crate::key::Change;
+use crate::key::{Change, excerpt};
 
 /// The decision on one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,16 @@ pub enum Reason {
         /// `the step before it`, `stage planner`.
         of: String,
     },
+    /// A step before it, which runs, may write what it reads of this machine.
+    MayBeWritten {
+        /// `stage build, line 3`.
+        by: String,
+    },
+    /// What it wrote to this machine is gone or another by now, and an instruction behind it takes that.
+    Wanted {
+        /// The instruction.
+        taker: String,
+    },
     /// `--no-cache`.
     NoCache,
     /// `--no-cache-filter` names the stage.
@@ -91,6 +101,10 @@ impl fmt::Display for Reason {
             Reason::StageRuns { stage, cause } => write!(f, "stage {stage} runs ({cause})"),
             Reason::ImageGone { image } => write!(f, "image {} removed from storage", image.short()),
             Reason::Outdated { of } => write!(f, "{of} ran again since it was made"),
+            Reason::MayBeWritten { by } => write!(f, "{by} may write what it reads"),
+            Reason::Wanted { taker } => {
+                write!(f, "what it wrote for {} is not there any more", excerpt(taker, 0))
+            }
             Reason::NoCache => f.write_str("--no-cache"),
             Reason::NoCacheFilter => f.write_str("--no-cache-filter"),
             Reason::Expired { age } => write!(f, "older than --cache-ttl ({age})"),
@@ -161,6 +175,8 @@ pub mod examples {
             Reason::StageRuns { stage: "a".into(), cause: "b".into() },
             Reason::ImageGone { image: ImageId::parse(&"a".repeat(64)).unwrap() },
             Reason::Outdated { of: "stage a".into() },
+            Reason::MayBeWritten { by: "stage a, line 2".into() },
+            Reason::Wanted { taker: "COPY a b".into() },
             Reason::NoCache,
             Reason::NoCacheFilter,
             Reason::Expired { age: "1h".into() },

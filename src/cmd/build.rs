@@ -18,19 +18,20 @@ use jiff::Timestamp;
 use self::knowledge::StoredKnowledge;
 use self::naming::Named;
 use self::output::{finish, write_metadata};
-pub use self::sources::Sources;
+pub use self::sources::{Contexts, Sources};
 use self::sources::{heading_scope, named_values, stage_graph};
 use crate::bases::{BaseImage, Bases};
-use crate::containerfile::{PREDEFINED_ARGS, Rules as Dialect};
+use crate::containerfile::{PREDEFINED_ARGS, Rules as Dialect, Scope};
 use crate::context::CopiedTree;
 use crate::engine::{self, EngineKind, Listing, Version, ignore_file_to_name};
 use crate::event::BuildFailure;
-use crate::execute::{Executed, Execution, execute};
+use crate::execute::{Done, Executed, Execution, execute};
 use crate::flags::{BuildFlags, Leading, Platform, check_engine, flags_in_help, parse_build};
 use crate::graph::StageGraph;
 use crate::image::ImageId;
+use crate::key::text_of;
 use crate::plan::{Plan, Rules};
-use crate::prepare::{self, Common, PreparedStage, prepare};
+use crate::prepare::{self, Common, Prepared, PreparedStage, prepare};
 use crate::process;
 use crate::record::{BuildRecord, BuildStatus, StageStatus};
 use crate::recording;
@@ -38,8 +39,9 @@ use crate::remote;
 use crate::report::progress::{Progress, Style};
 use crate::request::{BuildRequest, stage_version};
 use crate::session::Session;
+use crate::step;
 use crate::step_text::{Labelling, Labels, containerfiles};
-use crate::store::{Nearest, RecordFile};
+use crate::store::{Entry, Nearest, RecordFile};
 use crate::upkeep::{self, Leftovers};
 
 /// How often a build starts over because images that it needs went from the storage.
@@ -67,7 +69,10 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     let sources = Sources::open(request, session)?;
     let mut finished = Ok(());
     for platform in &request.platforms {
-        match Build::new(session, request, &sources, platform).and_then(Build::run) {
+        // What the builds before wrote into contexts, this one reads.
+        let wrote = results.iter().any(|result: &BuildResult| result.wrote);
+        let contexts = if wrote { Some(sources.contexts.again()?) } else { None };
+        match Build::new(session, request, &sources, platform, contexts).and_then(Build::run) {
             Ok(result) => results.push(result),
             Err(error) => {
                 finished = Err(error);
@@ -143,6 +148,8 @@ pub struct BuildResult {
     /// What was decided and done.
     pub record: BuildRecord,
     leftovers: Leftovers,
+    /// Whether a step may have written into a folder of this machine.
+    wrote: bool,
 }
 
 /// One build for one platform, up to its plan.
@@ -151,8 +158,11 @@ pub struct Build<'a> {
     request: &'a BuildRequest,
     sources: &'a Sources,
     platform: &'a Platform,
+    /// The contexts as they are by now, where steps have written to them.
+    contexts: Option<Contexts>,
+    heading: Scope,
     graph: StageGraph,
-    prepared: BTreeMap<usize, PreparedStage>,
+    prepared: Prepared,
     plan: Plan,
     bases: Bases<'a>,
     listing: Listing,
@@ -165,43 +175,95 @@ pub struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    /// Parses, resolves, gathers and decides; runs nothing.
+    /// Parses, resolves, gathers and decides; runs nothing. `contexts` are those of `sources` as they are by now, where a
+    /// build for another platform has written to them.
     ///
     /// # Errors
     /// When the file is not valid, an image cannot be had, or a source is missing.
-    pub fn new(
+    pub(super) fn new(
         session: &'a Session,
         request: &'a BuildRequest,
         sources: &'a Sources,
         platform: &'a Platform,
+        contexts: Option<Contexts>,
     ) -> anyhow::Result<Self> {
         let engine = session.engine.as_ref();
-        let host = Platform::host();
-        let heading = heading_scope(request, sources, platform, &host)?;
+        let heading = heading_scope(request, sources, platform, &Platform::host())?;
         let graph = stage_graph(request, sources, &heading)?;
-        let mut listing = engine.list()?;
+        let listing = engine.list()?;
         let bases = Bases::new(engine, &session.store, request.pull, request.pull_flags.clone());
-        let wanted = platform.to_string();
+        let containerfile = match &sources.containerfile.real {
+            Some(path) => sources.context.identity_of(path),
+            None => blake3::hash(&sources.containerfile.bytes).to_hex().to_string(),
+        };
+        let context = sources.context.identity_of(&sources.context.folder);
+        let identity = request.identity(&context, &containerfile, &platform.to_string());
+        let nearest = session.store.nearest(&identity);
+        let build_id = request.build_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let rules = Rules {
+            no_cache: request.no_cache,
+            no_cache_stages: request.no_cache_stages.clone(),
+            time_to_live: request.time_to_live,
+            now: Timestamp::now(),
+            nonce: build_id.clone(),
+            goes_on: false,
+            over: BTreeMap::new(),
+        };
+        let mut build = Self {
+            session,
+            request,
+            sources,
+            platform,
+            contexts,
+            heading,
+            graph,
+            prepared: Prepared::default(),
+            plan: Plan::default(),
+            bases,
+            listing,
+            identity,
+            build_id,
+            nearest,
+            rules,
+            parked: Vec::new(),
+        };
+        build.prepare()?;
+        build.decide();
+        Ok(build)
+    }
+
+    /// The folders that are copied from.
+    fn contexts(&self) -> &Contexts {
+        self.contexts.as_ref().unwrap_or(&self.sources.contexts)
+    }
+
+    /// Gathers what the steps that are not over hang on, from the world as it is now.
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        let (request, sources, session) = (self.request, self.sources, self.session);
+        let probed = session.engine.probed();
+        let wanted = self.platform.to_string();
         let for_platform = request.platform_given.then_some(wanted.as_str());
         // `FROM --platform` counts for the base in later engines (1.39, 1.43); 1.28 looks for the target's.
-        let counts = Dialect::of_buildah(engine.probed().buildah.1.into()) >= Dialect::Buildah39;
+        let counts = Dialect::of_buildah(probed.buildah.1.into()) >= Dialect::Buildah39;
         let platform_of = |own: Option<&str>| own.filter(|_| counts).or(for_platform).map(str::to_owned);
-        for (name, own) in prepare::images_named(&graph) {
+        let mut listing = std::mem::take(&mut self.listing);
+        for (name, own) in prepare::images_named(&self.graph) {
             // Errors are told where the name stands, by `prepare`.
-            let _ = bases.resolve(&mut listing, &name, platform_of(own.as_deref()).as_deref());
+            let _ = self.bases.resolve(&mut listing, &name, platform_of(own.as_deref()).as_deref());
         }
         let listed = std::cell::RefCell::new(listing);
         let image_of = |name: &str, own: Option<&str>| {
-            bases.resolve(&mut listed.borrow_mut(), name, platform_of(own).as_deref())
+            self.bases.resolve(&mut listed.borrow_mut(), name, platform_of(own).as_deref())
         };
         let read = sources.file.stages()?;
+        let contexts = self.contexts();
         let common = Common {
             file: &sources.file,
             read: &read,
-            heading: &heading,
-            context: Some(&sources.reader),
-            named_contexts: &sources.named,
-            absent_contexts: &sources.absent,
+            heading: &self.heading,
+            context: Some(&contexts.reader),
+            named_contexts: &contexts.named,
+            absent_contexts: &contexts.absent,
             image_format: request.format,
             layers: request.layers,
             target_in_one_call: request.target_in_one_call,
@@ -209,7 +271,7 @@ impl<'a> Build<'a> {
             key_flags: request.key_flags.clone(),
             target_flags: request.target_flags_keyed.clone(),
             env_instruction: request.env_instruction.clone(),
-            target_labels: target_labels(request, session.engine.probed().buildah),
+            target_labels: target_labels(request, probed.buildah),
             remote: &remote::identity,
             secrets: &request.secrets,
             ssh: &request.ssh,
@@ -219,52 +281,33 @@ impl<'a> Build<'a> {
             session.store.put_tree(&digest, tree)?;
             Ok(digest)
         };
-        let prepared = prepare(&graph, &common, &image_of, &keep_tree)?;
-        let _ = sources.reader.save_index();
-        for reader in sources.named.values() {
-            let _ = reader.save_index();
+        let (before, over) = (&self.prepared.stages, &self.rules.over);
+        let prepared = prepare(&self.graph, &common, &image_of, &keep_tree, before, over)?;
+        contexts.save_indexes();
+        if !contexts.reader.changed_while_read().is_empty() {
+            self.rules.no_cache = true;
         }
-        let listing = listed.into_inner();
-        let containerfile = match &sources.containerfile.real {
-            Some(path) => sources.context.identity_of(path),
-            None => blake3::hash(&sources.containerfile.bytes).to_hex().to_string(),
-        };
-        let context = sources.context.identity_of(&sources.context.folder);
-        let identity = request.identity(&context, &containerfile, &wanted);
-        let nearest = session.store.nearest(&identity);
-        let build_id = request.build_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-        let changed = sources.reader.changed_while_read();
-        let rules = Rules {
-            no_cache: request.no_cache || !changed.is_empty(),
-            no_cache_stages: request.no_cache_stages.clone(),
-            time_to_live: request.time_to_live,
-            now: Timestamp::now(),
-            nonce: build_id.clone(),
-            goes_on: false,
-        };
-        let known = StoredKnowledge { store: &session.store, listing: &listing, nearest: &nearest, engine };
-        let plan = Plan::new(&prepared, &known, &rules);
-        Ok(Self {
-            session,
-            request,
-            sources,
-            platform,
-            graph,
-            prepared,
-            plan,
-            bases,
-            listing,
-            identity,
-            build_id,
-            nearest,
-            rules,
-            parked: Vec::new(),
-        })
+        self.listing = listed.into_inner();
+        self.prepared = prepared;
+        Ok(())
+    }
+
+    /// Decides on each step that is not over.
+    fn decide(&mut self) {
+        let (store, engine) = (&self.session.store, self.session.engine.as_ref());
+        let known = StoredKnowledge { store, listing: &self.listing, nearest: &self.nearest, engine };
+        self.plan = Plan::new(&self.prepared, &known, &self.rules);
+    }
+
+    /// Stages of which nothing can be told before others have run, and why.
+    pub fn unknown(&self) -> impl Iterator<Item = (&crate::graph::Stage, &anyhow::Error)> {
+        let unknown = self.prepared.unknown.iter();
+        unknown.map(|(index, unknown)| (&self.graph.stages[*index], &unknown.problem))
     }
 
     /// The stages that are built, with their verdicts.
     pub fn planned(&self) -> impl Iterator<Item = (&PreparedStage, &crate::plan::StagePlan)> {
-        self.prepared.iter().map(|(index, stage)| (stage, &self.plan.stages[index]))
+        self.prepared.stages.iter().map(|(index, stage)| (stage, &self.plan.stages[index]))
     }
 
     /// All stages of the file.
@@ -282,7 +325,7 @@ impl<'a> Build<'a> {
         let labelling = self.labelling();
         let unset = &self.request.tip_flags.unset_labels;
         let labels = Labels { labelling: &labelling, unset, target: self.graph.target };
-        containerfiles(&self.sources.file, &self.prepared, &self.plan, &labels)
+        containerfiles(&self.sources.file, &self.prepared.stages, &self.plan, &labels)
     }
 
     /// Runs what has to run, and writes down what came of it.
@@ -308,19 +351,7 @@ impl<'a> Build<'a> {
             fs::write(path, &self.build_id)
                 .with_context(|| format!("writing --build-id-file {}", path.display()))?;
         }
-        let record = recording::start(&recording::Start {
-            build_id: &self.build_id,
-            probed: self.session.engine.probed(),
-            request: self.request,
-            context: &self.sources.context.folder,
-            containerfile: self.sources.containerfile.real.as_deref(),
-            bytes: &self.sources.containerfile.bytes,
-            ignore_file: self.sources.ignore_file.as_deref(),
-            platform: &self.platform.to_string(),
-            graph: &self.graph,
-            prepared: &self.prepared,
-            plan: &self.plan,
-        });
+        let record = recording::start(&self.recorded());
         let record = self.session.store.start_record(record)?;
         let request = self.request;
         let executed = self.execute_until_whole(&progress, &record);
@@ -337,13 +368,30 @@ impl<'a> Build<'a> {
         result
     }
 
+    /// What is known of the build for its record.
+    fn recorded(&self) -> recording::Start<'_> {
+        recording::Start {
+            build_id: &self.build_id,
+            probed: self.session.engine.probed(),
+            request: self.request,
+            context: &self.sources.context.folder,
+            containerfile: self.sources.containerfile.real.as_deref(),
+            bytes: &self.sources.containerfile.bytes,
+            ignore_file: self.sources.ignore_file.as_deref(),
+            platform: self.platform.to_string(),
+            graph: &self.graph,
+            prepared: &self.prepared.stages,
+            plan: &self.plan,
+        }
+    }
+
     /// Runs the plan. When an image goes from under it (`rmi`, a prune by somebody else), what is missing is built again.
     fn execute_until_whole(
         &mut self,
         progress: &Progress,
         record: &RecordFile,
     ) -> anyhow::Result<(Executed, Named)> {
-        let mut executed = self.execute(progress, record)?;
+        let mut executed = self.execute_in_order(Done::default(), progress, record)?;
         let mut losses = 0;
         loop {
             let mut named = Named::default();
@@ -367,17 +415,79 @@ impl<'a> Build<'a> {
             }
             progress
                 .warn("an image that the build needs went from the storage: what is missing is built again");
-            let session = self.session;
-            let (store, engine) = (&session.store, session.engine.as_ref());
-            let known = StoredKnowledge { store, listing: &listing, nearest: &self.nearest, engine };
             self.rules.goes_on = true;
-            self.plan = Plan::new(&self.prepared, &known, &self.rules);
             self.listing = listing;
+            self.decide();
             let before = executed;
-            executed = self.execute(progress, record)?;
+            executed = self.execute_in_order(Done::default(), progress, record)?;
             executed.leftover_names.extend(before.leftover_names);
             executed.passing.extend(before.passing);
         }
+    }
+
+    /// Runs the plan up to the steps that read what others, which run, may write; decides on those from the world as it
+    /// is then, and goes on.
+    fn execute_in_order(
+        &mut self,
+        done: Done,
+        progress: &Progress,
+        record: &RecordFile,
+    ) -> anyhow::Result<Executed> {
+        let mut executed = self.execute(done, progress, record)?;
+        while executed.failure.is_none() && !self.plan.order.later.is_empty() {
+            let (leftover_names, passing) = (executed.leftover_names, executed.passing);
+            self.listing = executed.listing;
+            let begun = executed.begun.iter().map(|(index, begun)| (*index, begun.over));
+            let finished = executed.stages.keys().map(|index| (*index, usize::MAX));
+            self.rules.over = begun.chain(finished).collect();
+            self.rules.goes_on = true;
+            let contexts = self.contexts().again()?;
+            self.contexts = Some(contexts);
+            self.bases.forget_files();
+            self.prepare()?;
+            self.decide();
+            self.keep_what_is_left()?;
+            self.all_can_be_told()?;
+            record.change(|record| recording::decided_again(record, &self.recorded(), &self.rules.over));
+            executed =
+                self.execute(Done { stages: executed.stages, begun: executed.begun }, progress, record)?;
+            executed.leftover_names.extend(leftover_names);
+            executed.passing.extend(passing);
+        }
+        if !self.plan.left.is_empty() {
+            let finished = executed.stages.keys().map(|index| (*index, usize::MAX));
+            self.rules.over.extend(finished);
+            self.keep_what_is_left()?;
+        }
+        Ok(executed)
+    }
+
+    /// Keeps with the steps that ran what they have left on this machine for those behind them, as far as that is known.
+    fn keep_what_is_left(&self) -> anyhow::Result<()> {
+        let store = &self.session.store;
+        for (&(index, n), left) in &self.plan.left {
+            let key = &self.plan.stages[&index].steps[n].key;
+            let ran =
+                |entry: &Entry| entry.build == self.build_id && entry.left.as_ref() != Some(&left.digest);
+            if self.rules.over.get(&index).is_some_and(|over| *over > n)
+                && let Some(entry) = store.entry(key).filter(ran)
+            {
+                store.put_entry(key, &Entry { left: Some(left.digest.clone()), ..entry })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that some step can go on where stages wait for what others make.
+    fn all_can_be_told(&self) -> anyhow::Result<()> {
+        let Some((first, unknown)) = self.prepared.unknown.iter().next() else { return Ok(()) };
+        let over = |index: &usize, n: usize| self.rules.over.get(index).is_some_and(|over| *over > n);
+        let goes_on =
+            self.plan.stages.iter().take_while(|(index, _)| *index < first).any(|(index, stage)| {
+                let steps = stage.steps.iter().enumerate();
+                steps.into_iter().any(|(n, step)| !step.verdict.is_hit() && !over(index, n))
+            });
+        if goes_on { Ok(()) } else { Err(anyhow!("{:#}", unknown.problem)) }
     }
 
     /// Whether an image that the plan found, or that a step has made since, is no longer in the storage.
@@ -424,7 +534,7 @@ impl<'a> Build<'a> {
     }
 
     fn is_declared(&self, name: &str) -> bool {
-        let scopes = self.prepared.values().filter_map(|stage| stage.scopes.last());
+        let scopes = self.prepared.stages.values().filter_map(|stage| stage.scopes.last());
         scopes.into_iter().any(|scope| scope.is_declared(name) || scope.heading().contains_key(name))
     }
 
@@ -446,7 +556,16 @@ impl<'a> Build<'a> {
             ),
             None => None,
         };
-        Ok(Progress::new(style, log, self.prepared.iter().map(|(index, stage)| (*index, stage))))
+        let known = self.prepared.stages.iter().map(|(index, stage)| {
+            let steps = stage.steps.iter().map(|step| step.title.clone()).collect();
+            (*index, stage.stage.name.clone(), steps)
+        });
+        let unknown = self.unknown().map(|(stage, _)| {
+            let steps = step::cut(&stage.body, self.request.layers).steps;
+            let titles = steps.iter().filter_map(|items| Some(text_of(&stage.body[*items.last()?].original)));
+            (stage.index, stage.name.clone(), titles.collect())
+        });
+        Ok(Progress::new(style, log, known.chain(unknown)))
     }
 
     /// The ignore file as calls name it; the engine cannot find it by itself, because a step's Containerfile lies elsewhere.
@@ -463,7 +582,8 @@ impl<'a> Build<'a> {
         Ok(Some(named))
     }
 
-    fn execute(&mut self, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
+    fn execute(&mut self, done: Done, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
+        let listing = std::mem::take(&mut self.listing);
         // As the engines: their temporary files can be as large as layers.
         let temporary = std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from);
         let scratch = tempfile::Builder::new()
@@ -481,13 +601,13 @@ impl<'a> Build<'a> {
             engine: self.session.engine.as_ref(),
             store: &self.session.store,
             file: &self.sources.file,
-            prepared: &self.prepared,
+            prepared: &self.prepared.stages,
             plan: &self.plan,
             target: self.graph.target,
             images: &resolve,
             jobs: self.request.jobs,
             context: &self.sources.context.folder,
-            is_as_read: &|step| self.sources.are_as_read(step),
+            is_as_read: &|step| self.contexts().are_as_read(step),
             ignore_file: self.ignore_file_to_name(scratch.path())?,
             named_contexts: named_values(self.request),
             flags: step_flags,
@@ -503,10 +623,9 @@ impl<'a> Build<'a> {
             patch_layers: self.request.patch_layers,
             scratch: scratch.path(),
         };
-        let listing = std::mem::take(&mut self.listing);
         let (sender, events) = mpsc::channel();
         let executed = thread::scope(|scope| {
-            let running = scope.spawn(|| execute(&execution, listing, sender));
+            let running = scope.spawn(|| execute(&execution, done, listing, sender));
             let mut trouble = None;
             for event in events {
                 progress.show(&event);

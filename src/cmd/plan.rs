@@ -10,7 +10,7 @@ use crate::key::StepKey;
 use crate::plan::StagePlan;
 use crate::prepare::PreparedStage;
 use crate::report::steps::{StageBlock, StepLine, colour, counted, draw, place};
-use crate::report::table::duration;
+use crate::report::table::{duration, one_line};
 use crate::report::{print, print_json};
 use crate::request::BuildRequest;
 use crate::verdict::{FoundBy, Reason, Verdict};
@@ -28,7 +28,7 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     let sources = Sources::open(&request, &session)?;
     let mut plans = Vec::new();
     for platform in &request.platforms {
-        let build = Build::new(&session, &request, &sources, platform)?;
+        let build = Build::new(&session, &request, &sources, platform, None)?;
         if request.print_containerfiles {
             print(&String::from_utf8_lossy(&build.containerfiles()))?;
             continue;
@@ -196,7 +196,12 @@ impl Counts {
 fn text(build: &Build<'_>) -> String {
     let blocks: Vec<StageBlock> = build.planned().map(|(stage, plan)| block(stage, plan)).collect();
     let mut out = draw(&blocks, colour());
-    let wanted: Vec<usize> = build.planned().map(|(stage, _)| stage.stage.index).collect();
+    let mut wanted: Vec<usize> = build.planned().map(|(stage, _)| stage.stage.index).collect();
+    for (stage, why) in build.unknown() {
+        let why = one_line(&format!("{why:#}"), 100);
+        out.push_str(&format!("{}: told when the stages before it have run ({why})\n", stage.name));
+        wanted.push(stage.index);
+    }
     let skipped: Vec<&str> = build
         .graph()
         .stages

@@ -72,6 +72,11 @@ impl ContextReader {
         Ok(Self { context, rules, looker: Looker::new(index, options.ignore_file_mode) })
     }
 
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        self.context.root()
+    }
+
     /// The same folder under the same rules, to be looked at afresh.
     ///
     /// # Errors

@@ -135,6 +135,18 @@ impl CopiedTree {
         self.runs[behind.checked_sub(1)?].file(path)
     }
 
+    /// Those of the files that are chosen.
+    #[must_use]
+    pub fn only(&self, chosen: &dyn Fn(&str) -> bool) -> Self {
+        let files = self.files().filter(|(path, _)| chosen(path));
+        Self::of(files.map(|(path, fact)| Run::of(path, fact.clone())).collect())
+    }
+
+    /// Whether there are no files.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// One digest for the whole listing.
     pub fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();

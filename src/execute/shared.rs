@@ -8,7 +8,7 @@ use std::thread;
 
 use super::slots::{CallSlot, Slots, Urgency};
 use super::stage::StageWorker;
-use super::{Execution, StageOutcome};
+use super::{Begun, Execution, StageOutcome};
 use crate::engine::Listing;
 use crate::event::{BuildFailure, Event};
 use crate::image::ImageId;
@@ -19,6 +19,8 @@ use crate::process;
 pub(super) enum Progress {
     Pending,
     Done(Arc<StageOutcome>),
+    /// It goes on when the plan is made again.
+    Later,
     Failed,
 }
 
@@ -42,12 +44,15 @@ pub(super) struct Shared<'a> {
     pub(super) failure: Mutex<Option<BuildFailure>>,
     pub(super) leftover: Mutex<Vec<String>>,
     pub(super) passing: Mutex<Vec<ImageId>>,
+    pub(super) begun: Mutex<BTreeMap<usize, Begun>>,
 }
 
 /// Why a stage ended early.
 pub(super) enum Ended {
     /// Another one failed.
     Stopped,
+    /// The plan leaves the rest for later, or the stage that it waits for.
+    Later,
     /// It failed.
     Failure(Box<BuildFailure>),
 }
@@ -124,7 +129,7 @@ impl<'a> Shared<'a> {
         self.stop.load(Ordering::SeqCst) || process::interrupted()
     }
 
-    pub(super) fn run_stage(&self, index: usize, stage: &PreparedStage) {
+    pub(super) fn run_stage(&self, index: usize, stage: &PreparedStage, begun: Option<Begun>) {
         let _guard = PanicGuard { shared: self, index };
         let mut worker = StageWorker {
             shared: self,
@@ -135,13 +140,14 @@ impl<'a> Shared<'a> {
             ground: None,
             root: None,
         };
-        match worker.run() {
+        match worker.run(begun) {
             Ok(outcome) => self.publish(index, Progress::Done(Arc::new(outcome))),
+            Err(Ended::Later) => self.publish(index, Progress::Later),
             Err(ended) => {
                 match ended {
                     Ended::Failure(failure) => self.fail(*failure),
                     Ended::Stopped if process::interrupted() => self.fail(BuildFailure::Interrupted),
-                    Ended::Stopped => {}
+                    Ended::Stopped | Ended::Later => {}
                 }
                 self.publish(index, Progress::Failed);
             }
@@ -163,7 +169,8 @@ impl<'a> Shared<'a> {
                     self.slots.waits(asks);
                     stages = self.changed.wait(stages).unwrap_or_else(PoisonError::into_inner);
                 }
-                Some(Progress::Failed) | None => return Err(Ended::Stopped),
+                Some(Progress::Later) | None => return Err(Ended::Later),
+                Some(Progress::Failed) => return Err(Ended::Stopped),
             }
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 
-use super::StageOutcome;
-use super::shared::{Ended, Shared, Turn};
+use super::shared::{Ended, Shared, Turn, locked};
+use super::{Begun, StageOutcome, locks};
 use crate::bases::BaseImage;
 use crate::engine::{CopiedRequest, EngineError};
 use crate::event::{BuildFailure, Event};
@@ -33,6 +34,7 @@ pub(super) struct StageWorker<'a> {
 }
 
 /// What a step stands on.
+#[derive(Debug)]
 pub(super) struct Standing {
     /// The image; nothing for scratch.
     pub(super) image: Option<ImageId>,
@@ -63,9 +65,14 @@ impl<'a> StageWorker<'a> {
         self.shared.outcome(index, self.index)
     }
 
-    pub(super) fn run(&mut self) -> Result<StageOutcome, Ended> {
+    /// Runs the stage; where the first steps are over, the rest of it.
+    pub(super) fn run(&mut self, begun: Option<Begun>) -> Result<StageOutcome, Ended> {
         let execution = self.shared.execution;
         let planned = &execution.plan.stages[&self.index];
+        let later = execution.plan.order.later.get(&self.index).copied();
+        if later == Some(0) {
+            return Err(Ended::Later);
+        }
         let below = match self.stage.stage.base {
             Origin::Stage(index) => Some(self.outcome(index)?),
             _ => None,
@@ -94,8 +101,17 @@ impl<'a> StageWorker<'a> {
             ran: below.as_ref().is_some_and(|below| below.ran),
             unkeyed: below.as_ref().is_some_and(|below| below.unkeyed),
         };
-        let mut prepared_base = false;
-        for (n, (step, planned)) in self.stage.steps.iter().zip(&planned.steps).enumerate() {
+        let over = begun.as_ref().map_or(0, |begun| begun.over);
+        if let Some(begun) = begun {
+            (standing, self.built) = (begun.standing, begun.built);
+        }
+        let mut prepared_base = over > 0;
+        for (n, (step, planned)) in self.stage.steps.iter().zip(&planned.steps).enumerate().skip(over) {
+            if later == Some(n) {
+                let begun = Begun { over: n, standing, built: std::mem::take(&mut self.built) };
+                locked(&self.shared.begun).insert(self.index, begun);
+                return Err(Ended::Later);
+            }
             if let (Verdict::Hit { by }, Some(entry)) = (&planned.verdict, &planned.found) {
                 if *by == FoundBy::Content && !standing.unkeyed {
                     self.keep_as_defined(step, planned, entry, &standing)?;
@@ -169,6 +185,12 @@ impl<'a> StageWorker<'a> {
     ) -> Result<(), Ended> {
         let execution = self.shared.execution;
         let id = (self.index, n);
+        if let Some(problem) = step.unread.as_ref().and_then(|unread| unread.problem.clone()) {
+            let verdict = Verdict::Miss { reasons: planned.verdict.reasons().to_vec() };
+            self.shared.send(Event::Decided { step: id, verdict, key: planned.key.clone(), image: None });
+            self.shared.send(Event::Failed { step: id });
+            return Err(self.failure(anyhow!(problem)));
+        }
         let mut bytes = BTreeMap::new();
         for foreign in &step.foreign {
             let image = self.image_of(&foreign.origin)?;
@@ -186,7 +208,11 @@ impl<'a> StageWorker<'a> {
             .filter(|_| step.always.is_none());
         if matches!(planned.verdict, Verdict::Open { .. }) && !standing.ran {
             let found = content_key.as_ref().and_then(|key| execution.store.entry(key));
-            let current = |entry: &Entry| entry.stands_on(&standing.edition) && self.is_there(&entry.image);
+            let current = |entry: &Entry| {
+                entry.stands_on(&standing.edition)
+                    && self.is_there(&entry.image)
+                    && execution.plan.is_left(id, entry)
+            };
             if let Some(entry) = found.filter(current) {
                 standing.unkeyed |= self.takes_unkeyed(step)?;
                 if !standing.unkeyed {
@@ -204,7 +230,7 @@ impl<'a> StageWorker<'a> {
         let verdict = Verdict::Miss { reasons };
         self.shared.send(Event::Decided { step: id, verdict, key: planned.key.clone(), image: None });
 
-        let turn = self.shared.turn(id, &step.exclusive)?;
+        let turn = self.shared.turn(id, &locks(execution, id))?;
         let mut locks = Vec::new();
         for name in &step.exclusive {
             let waiting = || {
@@ -225,18 +251,22 @@ impl<'a> StageWorker<'a> {
         let (image, duration_ms) = self.call(n, step, planned, from.as_ref())?;
         drop(slot);
         drop(locks);
+        // The engine reads context and servers when it comes to the step, which may be long after the key was made.
+        let moved = !(execution.is_as_read)(step);
         drop(turn);
         let image = if self.stage.layers { image } else { self.finished(image)? };
 
         let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
         let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;
         execution.store.put_image(&again).map_err(|e| self.failure(e))?;
-        // The engine reads context and servers when it comes to the step, which may be long after the key was made.
-        let moved = !(execution.is_as_read)(step);
         if moved {
             let stage = &self.stage.stage.name;
+            let why = match step.host.may_change(&step.host) {
+                true => "the step changes files that it reads",
+                false => "its files changed while the build ran",
+            };
             self.shared.send(Event::Warning(format!(
-                "stage {stage}: {}: its files changed while the build ran; what it made is not kept for later builds",
+                "stage {stage}: {}: {why}; what it made is not kept for later builds",
                 step.title
             )));
         }
@@ -253,6 +283,7 @@ impl<'a> StageWorker<'a> {
             build: execution.build_id.clone(),
             edition: Edition::new(again, &made_of),
             made_of,
+            left: None,
         };
         let content = if moved {
             let mut inputs = planned.inputs.clone();

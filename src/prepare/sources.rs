@@ -1,15 +1,18 @@
 //! Where the bytes of a step come from: context, stages, images, servers; for COPY, ADD and the mounts of RUN.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 
 use super::stage::Preparer;
-use super::{BodyItem, FolderRead, Foreign, NamedInput, Place, PreparedStage, PreparedStep};
-use crate::containerfile::{Instruction, Keyword};
+use super::{BodyItem, FolderRead, Foreign, NamedInput, Place, PreparedStage, PreparedStep, Unread};
+use crate::containerfile::{Instruction, Keyword, Rules};
 use crate::context::{ContextError, ContextPart, ContextReader, CopyKind, CopyRequest, is_remote_source};
 use crate::graph::{Origin, mount_fields};
-use crate::key::{Content, Source};
+use crate::host;
+use crate::key::{self, Content, Source};
 use crate::record::InputRecord;
 use crate::render::Rename;
 
@@ -33,20 +36,18 @@ impl Preparer<'_> {
         let add = instruction.keyword == Keyword::Add;
         let kind = if add { "ADD" } else { "COPY" };
         let destination = absolute(destination, stage.scopes[number].workdir());
-        let mut note = |from: &str, sources: &[String], content: &Content| {
-            step.record.push(InputRecord {
-                line: instruction.line,
-                kind: kind.into(),
-                from: from.into(),
-                sources: sources.to_vec(),
-                destination: destination.clone(),
-                digest: shown_content(content),
-            });
+        let note = |from: &str, sources: &[String], content: &Content| InputRecord {
+            line: instruction.line,
+            kind: kind.into(),
+            from: from.into(),
+            sources: sources.to_vec(),
+            destination: destination.clone(),
+            digest: shown_content(content),
         };
         if let Some(name) = flag("from").filter(|name| !name.is_empty()) {
             let origin = self.origin(stage, item, &name)?;
-            let (from, content) = self.foreign_content(item, &origin, &name)?;
-            note(&from, &sources, &content);
+            let (from, content) = self.foreign_content(stage, item, step, &origin, &name)?;
+            step.record.push(note(&from, &sources, &content));
             let request = CopyRequest {
                 sources: sources.clone(),
                 kind: CopyKind::Copy,
@@ -54,6 +55,7 @@ impl Preparer<'_> {
                 parents: false,
             };
             self.add_foreign(
+                stage,
                 step,
                 position,
                 &name,
@@ -83,7 +85,7 @@ impl Preparer<'_> {
                     }
                 },
             };
-            note(&url, std::slice::from_ref(&url), &content);
+            step.record.push(note(&url, std::slice::from_ref(&url), &content));
             step.inputs.sources.push(Source {
                 instruction: position,
                 from: url.clone(),
@@ -107,15 +109,22 @@ impl Preparer<'_> {
                     .iter()
                     .any(|f| f.name == "parents" && f.value.as_deref() != Some("false")),
             };
-            let tree = self
-                .context(item)?
-                .copied(&request)
-                .map_err(|e| self.missing(item, &local, &e.to_string()))?;
-            let digest = (self.keep_tree)(&tree)?;
+            let context = self.context(item)?;
+            let reads = host::paths_below(context.root(), local.iter().map(String::as_str));
+            let digest = match context.copied(&request) {
+                Ok(tree) => Some((self.keep_tree)(&tree)?),
+                Err(error) => {
+                    let problem = self.missing(item, &local, &error.to_string());
+                    self.unread(stage, step, item, &reads, problem)?;
+                    None
+                }
+            };
+            step.host.reads.extend(reads);
             let part = ContextPart::Copied(request);
-            step.reads.push(FolderRead { named: None, part, digest: Some(digest.clone()) });
-            let content = Content::Files(digest);
-            note("context", &local, &content);
+            let root = context.root().to_owned();
+            step.reads.push(FolderRead { named: None, root, part, digest: digest.clone() });
+            let content = Content::Files(digest.unwrap_or_default());
+            step.record.push(note("context", &local, &content));
             step.inputs.sources.push(Source {
                 instruction: position,
                 from: "context".into(),
@@ -124,6 +133,34 @@ impl Preparer<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Notes that what a step takes is not there yet, where it may still be written; else that is an error.
+    fn unread(
+        &self,
+        stage: &PreparedStage,
+        step: &mut PreparedStep,
+        item: &BodyItem,
+        reads: &BTreeSet<PathBuf>,
+        problem: anyhow::Error,
+    ) -> anyhow::Result<()> {
+        let title = key::text_of(&item.instruction.original);
+        if self.is_written_before(stage, reads) {
+            let problem = Some(format!("{problem:#}"));
+            step.unread.get_or_insert(Unread { title, problem });
+            return Ok(());
+        }
+        if host::overlap(&step.host.writes, reads) {
+            step.always = Some(format!("{title} takes what is not there before the step runs"));
+            return Ok(());
+        }
+        Err(problem)
+    }
+
+    /// Whether what is read here may be written by a step before.
+    fn is_written_before(&self, stage: &PreparedStage, reads: &BTreeSet<PathBuf>) -> bool {
+        let own = stage.steps.iter().flat_map(|step| step.host.writes.clone()).collect();
+        self.may_be_written(reads, &own)
     }
 
     pub(super) fn missing(&self, item: &BodyItem, sources: &[String], problem: &str) -> anyhow::Error {
@@ -154,6 +191,10 @@ impl Preparer<'_> {
         let expanded = stage.scopes[number]
             .expanded(&item.instruction)
             .map_err(|problem| self.wrong(item, &problem.to_string()))?;
+        let volumes = self.common.key_flags.get("volume").into_iter().flatten();
+        step.host.writes.extend(volumes.filter_map(|volume| host::written_by_volume(volume)));
+        // Later engines throw away what is written to a bind mount (1.39, 1.43).
+        let writes_through = stage.scopes[number].rules() < Rules::Buildah39;
         for (flag, written) in expanded.flags.iter().zip(&item.instruction.flags) {
             let Some(value) = flag.value.as_deref().filter(|_| flag.name == "mount") else { continue };
             let fields = mount_fields(value);
@@ -185,6 +226,7 @@ impl Preparer<'_> {
             }
             let paths = vec![source.clone().unwrap_or_else(|| "/".into())];
             let destination = absolute(&target, stage.scopes[number].workdir());
+            let is_written = writes_through && kind == "bind" && host::is_writable(value);
             let (from_shown, content) = match &from {
                 Some(name) => {
                     let origin = self.origin(stage, item, name)?;
@@ -192,10 +234,15 @@ impl Preparer<'_> {
                         let is_stage = matches!(origin, Origin::Stage(_));
                         step.mounts_of_stages.entry(number).or_default().push(is_stage);
                     }
-                    let (shown, content) = self.foreign_content(item, &origin, name)?;
+                    if let (true, Origin::Named(name)) = (is_written, &origin) {
+                        let root = self.common.named_contexts.get(name).map(ContextReader::root);
+                        step.host.writes.extend(root.map(host::real));
+                    }
+                    let (shown, content) = self.foreign_content(stage, item, step, &origin, name)?;
                     let written =
                         written.value.as_deref().and_then(|v| crate::graph::mount_field(v, &["from"]));
                     self.add_foreign(
+                        stage,
                         step,
                         position,
                         name,
@@ -218,9 +265,18 @@ impl Preparer<'_> {
                     step.uses_context = true;
                     step.mounts_of_stages.entry(number).or_default().push(false);
                     let path = source.unwrap_or_else(|| ".".into());
-                    let read =
-                        |digest| FolderRead { named: None, part: ContextPart::Mounted(path.clone()), digest };
-                    let content = match self.context(item)?.tree(&path) {
+                    let context = self.context(item)?;
+                    let read = |digest| FolderRead {
+                        named: None,
+                        root: context.root().to_owned(),
+                        part: ContextPart::Mounted(path.clone()),
+                        digest,
+                    };
+                    let reads = host::paths_below(context.root(), [path.as_str()]);
+                    if is_written {
+                        step.host.writes.extend(reads.clone());
+                    }
+                    let content = match context.tree(&path) {
                         Ok(tree) => {
                             let digest = (self.keep_tree)(&tree)?;
                             step.reads.push(read(Some(digest.clone())));
@@ -229,6 +285,10 @@ impl Preparer<'_> {
                         // 1.28 mounts an empty folder there, later ones fail: theirs to say.
                         Err(ContextError::NoMatch { .. }) => {
                             step.reads.push(read(None));
+                            if self.is_written_before(stage, &reads) {
+                                let title = key::text_of(&item.instruction.original);
+                                step.unread.get_or_insert(Unread { title, problem: None });
+                            }
                             Content::Files(format!("absent {path}"))
                         }
                         Err(error) => {
@@ -237,6 +297,7 @@ impl Preparer<'_> {
                             Content::Files(String::new())
                         }
                     };
+                    step.host.reads.extend(reads);
                     step.inputs.sources.push(Source {
                         instruction: position,
                         from: "context".into(),
@@ -282,7 +343,9 @@ impl Preparer<'_> {
     /// What is known, before anything runs, of bytes that lie elsewhere.
     pub(super) fn foreign_content(
         &self,
+        stage: &PreparedStage,
         item: &BodyItem,
+        step: &mut PreparedStep,
         origin: &Origin,
         name: &str,
     ) -> anyhow::Result<(String, Content)> {
@@ -293,7 +356,8 @@ impl Preparer<'_> {
                 (format!("stage {}", self.graph.stages[*index].name), placeholder)
             }
             Origin::Image(image) => {
-                let base = (self.image_of)(image, None).map_err(|error| {
+                let shown = format!("image {image}");
+                let found = (self.image_of)(image, None).map_err(|error| {
                     let hint = match self.graph.later_stage(name, 0) {
                         Some(line) if line > item.instruction.line => format!(
                             "`{name}`: the stage of that name starts further down, in line {line}: a stage can only use those above it"
@@ -301,14 +365,25 @@ impl Preparer<'_> {
                         _ => format!("no stage or image found with the name `{name}`"),
                     };
                     error.context(self.wrong(item, &hint).to_string())
-                })?;
-                (format!("image {image}"), Content::Image(base.image.id.clone()))
+                });
+                let reads: BTreeSet<PathBuf> = host::image_path(image).into_iter().collect();
+                let content = match found {
+                    Ok(base) => Content::Image(base.image.id.clone()),
+                    Err(problem) => {
+                        self.unread(stage, step, item, &reads, problem)?;
+                        Content::Files(String::new())
+                    }
+                };
+                step.host.reads.extend(reads);
+                (shown, content)
             }
             Origin::Named(context) => {
                 if let Some(folder) = self.common.absent_contexts.get(context) {
                     let problem =
                         format!("the folder {} of --build-context {context} is not there", folder.display());
-                    return Err(self.wrong(item, &problem));
+                    let reads = BTreeSet::from([host::real(folder)]);
+                    self.unread(stage, step, item, &reads, self.wrong(item, &problem))?;
+                    step.host.reads.extend(reads);
                 }
                 (format!("context {context}"), Content::Files(String::new()))
             }
@@ -322,6 +397,7 @@ impl Preparer<'_> {
     )]
     pub(super) fn add_foreign(
         &self,
+        stage: &PreparedStage,
         step: &mut PreparedStep,
         position: usize,
         name: &str,
@@ -344,19 +420,26 @@ impl Preparer<'_> {
         }
         if let Origin::Named(named) = &origin {
             if let Some(reader) = self.common.named_contexts.get(named) {
+                let reads = host::paths_below(reader.root(), paths.iter().map(String::as_str));
                 let tree = reader.part(&part).map_err(anyhow::Error::from);
                 content = match tree.and_then(|tree| (self.keep_tree)(&tree)) {
                     Ok(digest) => {
-                        let named = Some(named.clone());
-                        step.reads.push(FolderRead { named, part, digest: Some(digest.clone()) });
+                        let (named, root) = (Some(named.clone()), reader.root().to_owned());
+                        step.reads.push(FolderRead { named, root, part, digest: Some(digest.clone()) });
                         Content::Files(digest)
                     }
                     Err(error) => {
-                        step.always = Some(format!("the files of context {named} cannot be told: {error:#}"));
+                        let why = format!("the files of context {named} cannot be told: {error:#}");
+                        if self.is_written_before(stage, &reads) {
+                            // The engine says what is wrong with it, should nothing write it.
+                            step.unread.get_or_insert(Unread { title: step.title.clone(), problem: None });
+                        }
+                        step.always = Some(why);
                         Content::Files(String::new())
                     }
                 };
-            } else {
+                step.host.reads.extend(reads);
+            } else if !self.common.absent_contexts.contains_key(named) {
                 step.always = Some(format!("the build context {named} is fetched anew each time"));
             }
         } else {

@@ -1,7 +1,7 @@
 //! One stage: its body with triggers and labels of flags, the variables in front of each instruction, its steps.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
@@ -12,7 +12,7 @@ use crate::context::CopiedTree;
 use crate::graph::{Origin, Stage, StageGraph};
 use crate::image::ImageFormat;
 use crate::key::{Parent, StepInputs, text_of};
-use crate::{key, step};
+use crate::{host, key, step};
 
 pub(super) struct Preparer<'a> {
     pub(super) graph: &'a StageGraph,
@@ -21,14 +21,27 @@ pub(super) struct Preparer<'a> {
     pub(super) keep_tree: &'a dyn Fn(&CopiedTree) -> anyhow::Result<String>,
     pub(super) done: &'a BTreeMap<usize, PreparedStage>,
     pub(super) inherited: &'a [String],
+    /// What of this machine steps of the stages before may write.
+    pub(super) written: &'a BTreeSet<PathBuf>,
+    /// Whether of a stage before nothing is known yet.
+    pub(super) anything_may_be_written: bool,
 }
 
 impl Preparer<'_> {
-    pub(super) fn stage(&self, stage: &Stage) -> anyhow::Result<PreparedStage> {
+    /// The stage; its first steps as they were where they are given with their number.
+    pub(super) fn stage(
+        &self,
+        stage: &Stage,
+        kept: Option<(&PreparedStage, usize)>,
+    ) -> anyhow::Result<PreparedStage> {
         let common = self.common;
         let is_target = stage.index == self.graph.target;
         let layers = common.layers && !(is_target && common.target_in_one_call);
+        if let Some((whole, _)) = kept.filter(|(kept, over)| *over > kept.steps.len()) {
+            return Ok(whole.clone());
+        }
         let base = match &stage.base {
+            Origin::Image(_) if kept.is_some() => kept.and_then(|(kept, _)| kept.base.clone()),
             Origin::Image(name) => {
                 let base = (self.image_of)(name, stage.platform.as_deref()).with_context(|| {
                     common.file.point_at(
@@ -88,6 +101,7 @@ impl Preparer<'_> {
             stage: stage.clone(),
             body,
             base,
+            base_reads: base_path(stage).into_iter().collect(),
             triggers,
             scopes,
             layers,
@@ -96,8 +110,12 @@ impl Preparer<'_> {
             tail_inputs: self.empty_inputs(layers),
             platform: stage.platform.clone(),
         };
-        for items in &cut.steps {
-            let prepared = self.step(&result, items, is_target)?;
+        for (n, items) in cut.steps.iter().enumerate() {
+            let kept = kept.filter(|(_, over)| n < *over).and_then(|(kept, _)| kept.steps.get(n).cloned());
+            let prepared = match kept {
+                Some(kept) => kept,
+                None => self.step(&result, items, is_target)?,
+            };
             result.steps.push(prepared);
         }
         if result.body.is_empty() && stage.base == Origin::Scratch {
@@ -106,6 +124,16 @@ impl Preparer<'_> {
         }
         result.tail_inputs = self.tail_inputs(&result, is_target)?;
         Ok(result)
+    }
+
+    /// Whether a step of a stage before may write the folder or archive that a stage's base is read from.
+    pub(super) fn base_may_be_written(&self, stage: &Stage) -> bool {
+        base_path(stage).is_some_and(|path| self.may_be_written(&BTreeSet::from([path]), &BTreeSet::new()))
+    }
+
+    /// Whether what is read here is written by a step of a stage before, or by one of `own`.
+    pub(super) fn may_be_written(&self, reads: &BTreeSet<PathBuf>, own: &BTreeSet<PathBuf>) -> bool {
+        self.anything_may_be_written || host::overlap(self.written, reads) || host::overlap(own, reads)
     }
 
     pub(super) fn hint(&self, stage: &Stage, name: &str) -> String {
@@ -246,6 +274,14 @@ impl Preparer<'_> {
             Place::Flag if item.instruction.keyword == Keyword::Env => anyhow!("--env: {problem}"),
             Place::Flag => anyhow!("--label: {problem}"),
         }
+    }
+}
+
+/// The folder or archive that a stage's base is read from.
+pub(super) fn base_path(stage: &Stage) -> Option<PathBuf> {
+    match &stage.base {
+        Origin::Image(name) => host::image_path(name),
+        _ => None,
     }
 }
 

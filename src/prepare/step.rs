@@ -6,6 +6,7 @@ use super::stage::Preparer;
 use super::{Place, PreparedStage, PreparedStep};
 use crate::containerfile::{Dialect, Keyword};
 use crate::heredoc::WithoutHeredocs;
+use crate::host::{self, HostAccess};
 use crate::image::ImageFormat;
 use crate::key::{StepInputs, digest_of_value, text_of};
 use crate::render::ScopedArg;
@@ -63,6 +64,8 @@ impl PreparedStep {
             renames: Vec::new(),
             without_heredocs: BTreeMap::new(),
             always: None,
+            host: HostAccess::default(),
+            unread: None,
             exclusive: BTreeSet::new(),
             uses_context: false,
             reads: Vec::new(),
@@ -124,17 +127,18 @@ impl Preparer<'_> {
                 _ => {}
             }
         }
-        if step.reads.is_empty() {
+        if step.reads.is_empty() && step.unread.is_none() {
             step.inputs.flags.remove("ignore-file-mode");
         }
         if runs {
-            for name in ["volume", "device"] {
-                for value in self.common.key_flags.get(name).into_iter().flatten() {
-                    if !value.ends_with(":ro") && !value.ends_with(":O") {
-                        step.exclusive.insert(format!("{name} {value}"));
-                    }
-                }
-            }
+            let given = |name: &str| self.common.key_flags.get(name).into_iter().flatten();
+            let read_only = |value: &str| value.ends_with(":ro") || value.ends_with(":O");
+            let volumes = given("volume").filter(|volume| {
+                !volume.starts_with('/') && !read_only(volume) || host::written_by_volume(volume).is_some()
+            });
+            step.exclusive.extend(volumes.map(|volume| format!("volume {volume}")));
+            let devices = given("device").filter(|device| !read_only(device));
+            step.exclusive.extend(devices.map(|device| format!("device {device}")));
         }
         self.arguments(stage, &mut step);
         step.in_layers = copy_makes_workdir(stage, items);

@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::live::Live;
 use crate::event::{Event, StepId};
-use crate::prepare::PreparedStage;
 use crate::process::OutputLine;
 use crate::report::table::{duration, one_line};
 use crate::verdict::Verdict;
@@ -37,15 +36,14 @@ impl Titles {
         Self { colour, stages }
     }
 
-    /// Those of a build's stages, by their index.
-    pub fn of<'a>(prepared: impl Iterator<Item = (usize, &'a PreparedStage)>, colour: bool) -> Self {
+    /// Those of a build's stages: index, name and titles of each.
+    pub fn of(known: impl Iterator<Item = (usize, String, Vec<String>)>, colour: bool) -> Self {
         let mut stages = Vec::new();
-        for (index, stage) in prepared {
+        for (index, name, steps) in known {
             if stages.len() <= index {
                 stages.resize_with(index + 1, Default::default);
             }
-            let steps = stage.steps.iter().map(|step| step.title.clone()).collect();
-            stages[index] = (stage.stage.name.clone(), steps);
+            stages[index] = (name, steps);
         }
         Self::new(stages, colour)
     }
@@ -109,17 +107,17 @@ enum Sink {
 }
 
 impl Progress {
-    /// Talk about these stages to standard error, or to a file.
+    /// Talk about these stages to standard error, or to a file: index, name and titles of the steps of each.
     ///
     /// Where standard error is no terminal, [`Style::Live`] is [`Style::Plain`].
-    pub fn new<'a>(
+    pub fn new(
         style: Style,
         log: Option<File>,
-        prepared: impl Iterator<Item = (usize, &'a PreparedStage)>,
+        stages: impl Iterator<Item = (usize, String, Vec<String>)>,
     ) -> Self {
         let on_terminal = log.is_none() && io::stderr().is_terminal();
         let colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let titles = Titles::of(prepared, colour);
+        let titles = Titles::of(stages, colour);
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let (style, sink, titles) = match (style, log) {
             (Style::Live, None) if on_terminal && !dumb => {

@@ -32,6 +32,10 @@ pub struct Entry {
     /// The editions of what it is made of: of the step that it stands on, then of the stages that it takes bytes from.
     #[serde(default)]
     pub made_of: Vec<Edition>,
+    /// For a step that may write to this machine: the digest of what the steps behind it then read of that. Only where they
+    /// would read the same now does its result stand for a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
 }
 
 impl Entry {

@@ -6,6 +6,7 @@ mod support;
 mod again;
 mod bad_input;
 mod failure;
+mod host;
 mod images;
 mod keys;
 mod other_machine;

@@ -79,13 +79,15 @@ impl Build<'_> {
             record.stages.iter().filter(|s| s.status != StageStatus::Skipped).count(),
             self.build_id
         ));
-        Ok(BuildResult { image, platform: self.platform.to_string(), record, leftovers })
+        let wrote = self.prepared.stages.values().flat_map(|stage| &stage.steps);
+        let wrote = wrote.into_iter().any(|step| !step.host.writes.is_empty());
+        Ok(BuildResult { image, platform: self.platform.to_string(), record, leftovers, wrote })
     }
 
     /// The keys for next time; stages that were not reached keep those of last time.
     pub(super) fn keep_nearest(&self, executed: &Executed) -> anyhow::Result<()> {
         let mut nearest = Nearest::default();
-        for (&index, stage) in &self.prepared {
+        for (&index, stage) in &self.prepared.stages {
             let name = &stage.stage.name;
             let plan = &self.plan.stages[&index];
             let all =

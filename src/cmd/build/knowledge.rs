@@ -1,10 +1,15 @@
 //! What the plan asks about earlier builds, answered from the store and the listing.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::context::CopiedTree;
 use crate::engine::{CopiedRequest, Engine, Listing};
+use crate::host;
 use crate::image::ImageId;
 use crate::key::{StepInputs, StepKey};
 use crate::plan::Known;
+use crate::prepare::FolderRead;
 use crate::store::{Entry, Nearest, Store};
 
 /// What `plan` asks about earlier builds, answered from the store and the listing.
@@ -42,5 +47,24 @@ impl Known for StoredKnowledge<'_> {
 
     fn copied(&self, request: &CopiedRequest) -> Option<String> {
         self.engine.copied(request)
+    }
+
+    fn part_of(&self, read: &FolderRead, folders: &BTreeSet<PathBuf>) -> Option<String> {
+        let Some(whole) = &read.digest else { return Some("nothing".to_owned()) };
+        let root = host::real(&read.root);
+        if folders.iter().any(|folder| root.starts_with(folder)) {
+            return Some(whole.clone());
+        }
+        // Where it cannot be told apart, all of it counts.
+        let Some(tree) = self.store.tree::<CopiedTree>(whole) else { return Some(whole.clone()) };
+        let lies_there = |path: &str| {
+            let path = root.join(path);
+            let named =
+                path.parent().map(|parent| host::real(parent).join(path.file_name().unwrap_or_default()));
+            let places = [Some(host::real(&path)), named];
+            places.iter().flatten().any(|place| folders.iter().any(|folder| place.starts_with(folder)))
+        };
+        let part = tree.only(&|path| path.contains('\\') || lies_there(path));
+        (!part.is_empty()).then(|| part.digest().to_hex())
     }
 }

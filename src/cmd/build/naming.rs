@@ -117,6 +117,7 @@ impl Build<'_> {
     pub(super) fn hold_unfinished(&self, listing: &Listing) -> anyhow::Result<()> {
         let names: Vec<(String, String)> = self
             .prepared
+            .stages
             .values()
             .map(|stage| {
                 (unfinished_of(&stage.stage.name), names::building_name(&stage.stage.name, &self.build_id))

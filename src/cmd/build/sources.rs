@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
 use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, read};
-use crate::context::{ContextReader, FileIndex, IgnoreRules, ReadOptions};
+use crate::context::{ContextError, ContextReader, FileIndex, IgnoreRules, ReadOptions};
 use crate::engine::EngineKind;
 use crate::flags::Platform;
 use crate::flags::values::BuildContext;
@@ -25,11 +25,60 @@ pub struct Sources {
     pub(super) containerfile: ContainerfileSource,
     pub(super) file: Containerfile,
     pub(super) rules: Dialect,
-    pub(super) reader: ContextReader,
+    pub(super) contexts: Contexts,
     pub(super) ignore_file: Option<PathBuf>,
+}
+
+/// The folders that are copied from, each file of them looked at once.
+#[derive(Debug)]
+pub struct Contexts {
+    pub(super) reader: ContextReader,
     pub(super) named: BTreeMap<String, ContextReader>,
     /// Folders of named contexts that are not there.
     pub(super) absent: BTreeMap<String, PathBuf>,
+    index_folder: PathBuf,
+    options: ReadOptions,
+}
+
+impl Contexts {
+    fn open_named(&mut self, name: &str, folder: &Path) -> Result<(), ContextError> {
+        // One that is not there may not be needed, and the engines do not look either (1.28).
+        let Ok(found) = fs::canonicalize(folder) else {
+            self.absent.insert(name.to_owned(), folder.to_owned());
+            return Ok(());
+        };
+        let index = FileIndex::open(&self.index_folder, &found);
+        // buildah applies no ignore file to additional contexts (1.28).
+        let reader = ContextReader::new(&found, IgnoreRules::default(), Some(index), self.options)?;
+        self.named.insert(name.to_owned(), reader);
+        Ok(())
+    }
+
+    /// The same folders as they are by now.
+    ///
+    /// # Errors
+    /// When one of them is gone.
+    pub(super) fn again(&self) -> Result<Self, ContextError> {
+        let named = self.named.iter().map(|(name, reader)| Ok((name.clone(), reader.again()?)));
+        let mut contexts = Self {
+            reader: self.reader.again()?,
+            named: named.collect::<Result<_, ContextError>>()?,
+            absent: BTreeMap::new(),
+            index_folder: self.index_folder.clone(),
+            options: self.options,
+        };
+        for (name, folder) in &self.absent {
+            contexts.open_named(name, folder)?;
+        }
+        Ok(contexts)
+    }
+
+    /// Keeps what was read for the next build; that only saves time.
+    pub(super) fn save_indexes(&self) {
+        for reader in std::iter::once(&self.reader).chain(self.named.values()) {
+            let _ = reader.save_index();
+        }
+    }
 }
 
 impl Sources {
@@ -53,25 +102,17 @@ impl Sources {
         let ignore_file =
             ignore.path().map(std::path::absolute).transpose().context("finding the ignore file")?;
         let options = ReadOptions { ignore_file_mode: request.ignore_file_mode };
-        let index = FileIndex::open(&session.store.index_folder(), &context.folder);
+        let index_folder = session.store.index_folder();
+        let index = FileIndex::open(&index_folder, &context.folder);
         let reader = ContextReader::new(&context.folder, ignore, Some(index), options)?;
-        let (mut named, mut absent) = (BTreeMap::new(), BTreeMap::new());
+        let (named, absent) = (BTreeMap::new(), BTreeMap::new());
+        let mut contexts = Contexts { reader, named, absent, index_folder, options };
         for (name, value) in &request.contexts {
             if let BuildContext::Dir(folder) = value {
-                // One that is not there may not be needed, and the engines do not look either (1.28).
-                let Ok(folder) = fs::canonicalize(folder) else {
-                    absent.insert(name.clone(), folder.clone());
-                    continue;
-                };
-                let index = FileIndex::open(&session.store.index_folder(), &folder);
-                // buildah applies no ignore file to additional contexts (1.28).
-                named.insert(
-                    name.clone(),
-                    ContextReader::new(&folder, IgnoreRules::default(), Some(index), options)?,
-                );
+                contexts.open_named(name, folder)?;
             }
         }
-        Ok(Self { context, containerfile, file, rules, reader, ignore_file, named, absent })
+        Ok(Self { context, containerfile, file, rules, contexts, ignore_file })
     }
 }
 
@@ -165,7 +206,7 @@ pub(super) fn named_values(request: &BuildRequest) -> BTreeMap<String, String> {
         .collect()
 }
 
-impl Sources {
+impl Contexts {
     /// Whether what a step takes of contexts and servers is still what was read of it.
     pub(super) fn are_as_read(&self, step: &PreparedStep) -> bool {
         let same =
