@@ -28,6 +28,7 @@ pub mod remote;
 pub mod render;
 pub mod report;
 pub mod request;
+pub mod sealed;
 pub mod session;
 pub mod source;
 pub mod squashed;

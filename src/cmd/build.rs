@@ -344,6 +344,7 @@ impl<'a> Build<'a> {
         {
             progress.warn(warning);
         }
+        self.session.store.troubles().iter().for_each(|trouble| progress.warn(trouble));
         if self.request.print_containerfiles {
             progress.text(&self.containerfiles());
         }
@@ -353,10 +354,11 @@ impl<'a> Build<'a> {
         }
         let record = recording::start(&self.recorded());
         let record = self.session.store.start_record(record)?;
-        let request = self.request;
+        let (request, store) = (self.request, &self.session.store);
         let executed = self.execute_until_whole(&progress, &record);
         let result =
             executed.and_then(|(executed, named)| self.conclude(executed, named, &progress, &record));
+        store.troubles().iter().for_each(|trouble| progress.warn(trouble));
         if let Err(error) = &result {
             let failed = record.finish(|r| {
                 if r.status == BuildStatus::Running {

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::{EngineKind, Version};
 use crate::process::{self, Invocation};
+use crate::sealed;
 
 /// The oldest buildah whose `--build-context` takes images (1.27), and the podman that has it in it.
 const OLDEST: Version = Version(1, 27, 0);
@@ -127,15 +128,19 @@ pub fn probe(
     cache: Option<&Path>,
 ) -> anyhow::Result<Probed> {
     let stamp = stamp(kind, program, globals)?;
+    let answers_of = format!("engines/{}", stamp.digest());
     let cached = cache.map(|folder| folder.join(format!("{}.json", &stamp.digest()[..32])));
-    if let Some(kept) = cached.as_deref().and_then(|path| read_kept(path, &stamp)) {
-        return Ok(kept);
+    // What cannot be read is asked for again, and written anew.
+    let kept = cached.as_deref().and_then(|path| sealed::read::<Kept>(path, &answers_of).present());
+    if let Some(kept) = kept.filter(|kept| kept.stamp == stamp) {
+        // Which program is run no file says.
+        return Ok(Probed { kind, program: program.to_owned(), ..kept.probed });
     }
     let probed = ask(kind, program, globals)?;
     if let Some(path) = cached {
         // Only saves time: a state folder that cannot be written shows up where it matters.
         let kept = Kept { stamp, probed: probed.clone() };
-        if let Ok(bytes) = serde_json::to_vec(&kept) {
+        if let Ok(bytes) = sealed::seal(&answers_of, &kept) {
             let _ = crate::atomic::write(&path, &bytes);
         }
     }
@@ -201,11 +206,6 @@ fn stamp(kind: EngineKind, program: &Path, globals: &[OsString]) -> anyhow::Resu
         variables,
         files,
     })
-}
-
-fn read_kept(path: &Path, stamp: &Stamp) -> Option<Probed> {
-    let kept: Kept = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (kept.stamp == *stamp).then_some(kept.probed)
 }
 
 /// The error for an engine on another machine; `what` asks for it.

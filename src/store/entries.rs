@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, read_json, write_json};
+use super::Store;
 use crate::image::ImageId;
 use crate::key::{StepInputs, StepKey};
 
@@ -115,7 +115,16 @@ impl Store {
 
     /// The step of that key.
     pub fn entry(&self, key: &StepKey) -> Option<Entry> {
-        read_json(&self.entry_path(key))
+        self.believed(key, self.read(&self.entry_path(key))?)
+    }
+
+    /// An entry that says itself that it is of this key.
+    fn believed(&self, key: &StepKey, entry: Entry) -> Option<Entry> {
+        if entry.by_content.as_ref() == Some(key) || entry.inputs.key() == *key {
+            return Some(entry);
+        }
+        self.put_aside(&self.entry_path(key), "it is of another key");
+        None
     }
 
     /// Keeps a step under its key by definition and, if it has one, by content.
@@ -124,9 +133,9 @@ impl Store {
     /// When it cannot be written.
     pub fn put_entry(&self, key: &StepKey, entry: &Entry) -> anyhow::Result<()> {
         if let Some(by_content) = entry.by_content.as_ref().filter(|c| *c != key) {
-            write_json(&self.entry_path(by_content), entry)?;
+            self.write(&self.entry_path(by_content), entry)?;
         }
-        write_json(&self.entry_path(key), entry)
+        self.write(&self.entry_path(key), entry)
     }
 
     /// All steps with the keys they are kept under.
@@ -136,7 +145,7 @@ impl Store {
             for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
                 let path = file.path();
                 let key = path.file_stem().and_then(|s| s.to_str()).and_then(StepKey::parse);
-                if let (Some(key), Some(entry)) = (key, read_json(&path)) {
+                if let Some((key, entry)) = key.and_then(|key| Some((key.clone(), self.entry(&key)?))) {
                     found.push((key, entry));
                 }
             }
@@ -158,7 +167,7 @@ impl Store {
 
     /// A listing of files.
     pub fn tree<T: DeserializeOwned>(&self, digest: &str) -> Option<T> {
-        read_json(&self.tree_path(digest))
+        self.read(&self.tree_path(digest))
     }
 
     /// Keeps a listing of files, if it is not there yet.
@@ -170,7 +179,7 @@ impl Store {
         if path.exists() {
             return Ok(());
         }
-        write_json(&path, tree)
+        self.write(&path, tree)
     }
 
     /// The digests of all listings.
@@ -198,7 +207,7 @@ impl Store {
 
     /// The keys of last time.
     pub fn nearest(&self, identity: &str) -> Nearest {
-        read_json(&self.nearest_path(identity)).unwrap_or_default()
+        self.read(&self.nearest_path(identity)).unwrap_or_default()
     }
 
     /// Keeps the keys for next time.
@@ -206,7 +215,7 @@ impl Store {
     /// # Errors
     /// When they cannot be written.
     pub fn put_nearest(&self, identity: &str, nearest: &Nearest) -> anyhow::Result<()> {
-        write_json(&self.nearest_path(identity), nearest)
+        self.write(&self.nearest_path(identity), nearest)
     }
 
     /// The keys of last time of all build identities.
@@ -226,7 +235,7 @@ impl Store {
 
     /// How much the cache held when that was last measured.
     pub fn usage(&self) -> Option<Usage> {
-        read_json(&self.root.join("usage.json"))
+        self.read(&self.root.join("usage.json"))
     }
 
     /// Keeps how much the cache holds.
@@ -234,7 +243,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn put_usage(&self, usage: &Usage) -> anyhow::Result<()> {
-        write_json(&self.root.join("usage.json"), usage)
+        self.write(&self.root.join("usage.json"), usage)
     }
 
     fn short_name_path(&self, name: &str) -> PathBuf {
@@ -244,7 +253,7 @@ impl Store {
 
     /// What a short name stood for last time.
     pub fn short_name<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        read_json(&self.short_name_path(name))
+        self.read(&self.short_name_path(name))
     }
 
     /// Keeps what a short name stands for.
@@ -252,6 +261,6 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn put_short_name<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
-        write_json(&self.short_name_path(name), value)
+        self.write(&self.short_name_path(name), value)
     }
 }

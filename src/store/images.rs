@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{Store, read_json, write_json};
-use crate::image::{ComposedImage, ImageId};
+use super::Store;
+use crate::image::{ComposedImage, ImageId, hex};
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -26,8 +27,7 @@ impl Store {
     /// # Errors
     /// When they cannot be written.
     pub fn put_image(&self, image: &ComposedImage) -> anyhow::Result<()> {
-        let path = self.image_path(&image.id);
-        if path.exists() {
+        if self.image(&image.id).is_some() {
             return Ok(());
         }
         let (Ok(config), Ok(manifest)) =
@@ -35,17 +35,22 @@ impl Store {
         else {
             return Ok(());
         };
-        write_json(&path, &Kept { config, manifest })
+        self.write(&self.image_path(&image.id), &Kept { config, manifest })
     }
 
     /// An image as it was kept.
     pub fn image(&self, id: &ImageId) -> Option<ComposedImage> {
-        let kept: Kept = read_json(&self.image_path(id))?;
-        Some(ComposedImage {
+        let kept: Kept = self.read(&self.image_path(id))?;
+        let image = ComposedImage {
             id: id.clone(),
             config: kept.config.into_bytes(),
             manifest: kept.manifest.into_bytes(),
-        })
+        };
+        if hex(&Sha256::digest(&image.config)) != id.as_str() {
+            self.put_aside(&self.image_path(id), "it is another image's");
+            return None;
+        }
+        Some(image)
     }
 
     /// Forgets an image.

@@ -13,10 +13,11 @@
 //!     usage.json              how much the cache holds
 //!     names.json              stage images that are kept by name, by build identity and stage
 //!     locks/                  advisory locks
+//!     unreadable/             what was put aside
 //! ```
 //!
-//! Every file is written whole and renamed; a file that cannot be read counts as not there. Nothing here
-//! decides anything.
+//! Every file is written whole and renamed. All but the records and the index are sealed: one that is not what it was
+//! written as is told of, put aside and counts as not there. Nothing here decides anything.
 
 mod entries;
 mod images;
@@ -27,11 +28,13 @@ mod records;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::sealed::{self, Sealed};
 pub use entries::{Edition, Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
 pub use records::RecordFile;
@@ -61,6 +64,8 @@ pub fn state_folder() -> anyhow::Result<PathBuf> {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    /// What was found unreadable, for people.
+    troubles: Arc<Mutex<Vec<String>>>,
 }
 
 impl Store {
@@ -82,13 +87,13 @@ impl Store {
                 )
             })?;
         }
-        Ok(Self { root })
+        Ok(Self { root, troubles: Arc::default() })
     }
 
     /// The stores of all storages that the state folder knows.
     pub fn all(state: &Path) -> Vec<Self> {
         let folders = fs::read_dir(state.join("storages")).into_iter().flatten().flatten();
-        folders.map(|folder| Self { root: folder.path() }).collect()
+        folders.map(|folder| Self { root: folder.path(), troubles: Arc::default() }).collect()
     }
 
     /// The folder.
@@ -100,18 +105,50 @@ impl Store {
     pub fn index_folder(&self) -> PathBuf {
         self.root.join("index")
     }
-}
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
+    /// Files that were put aside since this was last asked, with what is wrong with them.
+    pub fn troubles(&self) -> Vec<String> {
+        std::mem::take(&mut self.troubles.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
-    let bytes = serde_json::to_vec(value).context("writing JSON")?;
-    crate::atomic::write(path, &bytes).with_context(|| {
-        format!(
-            "writing {} (free some space, or set STAGECACHE_HOME to a folder that can be written)",
-            path.display()
-        )
-    })
+    /// What a file is: its path in this folder.
+    fn is(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// What is in a sealed file; one that cannot be read is put aside.
+    fn read<T: DeserializeOwned>(&self, path: &Path) -> Option<T> {
+        match sealed::read(path, &self.is(path)) {
+            Sealed::Present(value) => Some(value),
+            Sealed::Absent => None,
+            Sealed::Unreadable(why) => {
+                self.put_aside(path, &why);
+                None
+            }
+        }
+    }
+
+    /// Moves a file away that is not what it should be, and remembers to tell of it.
+    fn put_aside(&self, path: &Path, why: &str) {
+        let folder = self.root.join("unreadable");
+        let name = path.file_name().unwrap_or_default();
+        // Another process may have been faster, or nothing may be written here: then it is only told of.
+        let moved = fs::create_dir_all(&folder).and_then(|()| fs::rename(path, folder.join(name)));
+        let what = if moved.is_ok() { ", it was put aside into unreadable/" } else { "" };
+        let told = format!("{} cannot be used: {why}{what}", path.display());
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if !troubles.contains(&told) {
+            troubles.push(told);
+        }
+    }
+
+    fn write<T: Serialize>(&self, path: &Path, value: &T) -> anyhow::Result<()> {
+        let bytes = sealed::seal(&self.is(path), value).context("writing JSON")?;
+        crate::atomic::write(path, &bytes).with_context(|| {
+            format!(
+                "writing {} (free some space, or set STAGECACHE_HOME to a folder that can be written)",
+                path.display()
+            )
+        })
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Store, read_json, write_json};
+use super::Store;
 
 /// Names by build identity and stage, oldest first.
 type Kept = BTreeMap<String, Vec<String>>;
@@ -24,31 +24,31 @@ impl Store {
         names: &[(String, String)],
         keep: usize,
     ) -> anyhow::Result<Vec<String>> {
-        let old: Kept = read_json(&self.names_path()).unwrap_or_default();
+        let old: Kept = self.read(&self.names_path()).unwrap_or_default();
         if changed(&old, identity, names, keep).0 == old {
             return Ok(Vec::new());
         }
         let _lock = self.lock("names", || {})?;
-        let old: Kept = read_json(&self.names_path()).unwrap_or_default();
+        let old: Kept = self.read(&self.names_path()).unwrap_or_default();
         let (new, dropped) = changed(&old, identity, names, keep);
-        write_json(&self.names_path(), &new)?;
+        self.write(&self.names_path(), &new)?;
         Ok(dropped)
     }
 
     /// Names by build identity and stage (`<identity>/<stage>`), oldest first.
     pub fn kept(&self) -> BTreeMap<String, Vec<String>> {
-        read_json(&self.names_path()).unwrap_or_default()
+        self.read(&self.names_path()).unwrap_or_default()
     }
 
     /// The names that are kept for a stage of a build.
     pub fn names_of(&self, identity: &str, stage: &str) -> Vec<String> {
-        let kept: Kept = read_json(&self.names_path()).unwrap_or_default();
+        let kept: Kept = self.read(&self.names_path()).unwrap_or_default();
         kept.get(&format!("{identity}/{stage}")).cloned().unwrap_or_default()
     }
 
     /// All names that are kept.
     pub fn kept_names(&self) -> Vec<String> {
-        read_json::<Kept>(&self.names_path()).unwrap_or_default().into_values().flatten().collect()
+        self.read::<Kept>(&self.names_path()).unwrap_or_default().into_values().flatten().collect()
     }
 
     /// Forgets names that were removed.
@@ -57,12 +57,12 @@ impl Store {
     /// When the rest cannot be written.
     pub fn forget_names(&self, names: &[String]) -> anyhow::Result<()> {
         let _lock = self.lock("names", || {})?;
-        let mut kept: Kept = read_json(&self.names_path()).unwrap_or_default();
+        let mut kept: Kept = self.read(&self.names_path()).unwrap_or_default();
         for list in kept.values_mut() {
             list.retain(|name| !names.contains(name));
         }
         kept.retain(|_, list| !list.is_empty());
-        write_json(&self.names_path(), &kept)
+        self.write(&self.names_path(), &kept)
     }
 }
 

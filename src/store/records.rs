@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, anyhow, bail};
 
-use super::{Store, read_json};
+use super::Store;
 use crate::record::BuildRecord;
 
 /// The record of a build that runs; every change is on the disk when it returns.
@@ -95,7 +95,7 @@ impl Store {
 
     /// All records that can be read, oldest first.
     pub fn records(&self) -> Vec<BuildRecord> {
-        self.build_ids().iter().filter_map(|id| read_json(&self.record_path(id))).collect()
+        self.build_ids().iter().filter_map(|id| self.record(id).ok()).collect()
     }
 
     /// The one build whose id starts with `prefix`, or that `latest` stands for.

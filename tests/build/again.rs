@@ -295,3 +295,71 @@ fn a_file_that_changes_while_the_build_runs_is_never_found_under_what_it_was() {
         }
     }
 }
+
+/// The files below a folder whose names end so.
+fn files_below(folder: &std::path::Path, ending: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => found.extend(files_below(&path, ending)),
+            false if path.to_string_lossy().ends_with(ending) => found.push(path),
+            false => {}
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn an_entry_that_says_something_else_than_was_written_is_told_of_and_built_again() {
+    let scenario = three_stages(Kind::Buildah);
+    let first = scenario.build(&["--tag=app:1"]).ok();
+    let entries = files_below(&scenario.state().join("storages"), ".json");
+    let entries: Vec<_> =
+        entries.into_iter().filter(|path| path.to_string_lossy().contains("/entries/")).collect();
+    assert!(entries.len() >= 5);
+    // Each has the content of another one: images of other steps.
+    let contents: Vec<_> = entries.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for (n, path) in entries.iter().enumerate() {
+        std::fs::write(path, &contents[(n + 1) % contents.len()]).unwrap();
+    }
+    let swapped = scenario.build(&["--tag=app:1"]).expect("base mm, build mm, 2 m");
+    assert_eq!(
+        scenario.files(&scenario.image(&swapped.image())),
+        scenario.files(&scenario.image(&first.image()))
+    );
+    assert!(swapped.stderr.contains("cannot be used: it is another file's content"), "{}", swapped.stderr);
+    // The image is another one's, in place.
+    for path in &entries {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let changed =
+            text.replacen(&first.image()[..8], "00000000", 1).replacen("\"image\":\"", "\"image\":\"0", 1);
+        std::fs::write(path, changed).unwrap();
+    }
+    let edited = scenario.build(&["--tag=app:1"]).expect("base mm, build mm, 2 m");
+    assert!(edited.stderr.contains("its checksum is wrong"), "{}", edited.stderr);
+    assert_eq!(scenario.build(&["--tag=app:1"]).ok().builds(), 0);
+}
+
+#[test]
+fn damaged_answers_names_and_configs_are_told_of_or_asked_for_again() {
+    let scenario = three_stages(Kind::Buildah);
+    let first = scenario.build(&["--tag=app:1"]).ok();
+    for path in files_below(&scenario.state(), ".json") {
+        if path.to_string_lossy().contains("/builds/") {
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let damaged = scenario.build(&["--tag=app:1"]).expect("base mm, build mm, 2 m");
+    assert!(damaged.stderr.contains("names.json cannot be used"), "{}", damaged.stderr);
+    assert_eq!(
+        scenario.files(&scenario.image(&damaged.image())),
+        scenario.files(&scenario.image(&first.image()))
+    );
+    assert_eq!(scenario.build(&["--tag=app:1"]).ok().builds(), 0);
+}
