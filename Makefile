@@ -66,7 +66,7 @@ test: setup ## all tests that need no network: unit tests, and end-to-end tests 
 test-table: setup build ## a table of changes against their verdicts and the files of the final image
 	$(WITH_ISOLATION) $(CARGO) test --locked --test cache_table
 
-test-random: setup build ## 60 random stage graphs on the installed engines, other ones each time; GRAPHS=n, SEED=n
+test-random: setup build ## random stage graphs on the installed engines, 60 of each kind, other ones each time; GRAPHS=n, SEED=n
 	$(WITH_ISOLATION) $(CARGO) test --locked --test model -- --ignored --nocapture
 
 test-real: setup-dev build ## real software from a real distribution base; fetches packages the first time

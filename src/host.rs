@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::event::StepId;
 use crate::graph::{Origin, mount_fields};
 use crate::prepare::{PreparedStage, PreparedStep};
+use crate::verdict::Verdict;
 
 /// Files and folders of this machine, by real path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,6 +97,15 @@ pub fn paths_below<'a>(root: &Path, sources: impl IntoIterator<Item = &'a str>) 
     sources.into_iter().map(path).collect()
 }
 
+/// Why a step cannot be told before another one is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The other one.
+    pub writer: StepId,
+    /// Whether it may only write over what this one wrote when it ran.
+    pub what_it_wrote: bool,
+}
+
 /// What a build's steps have to wait for, as far as it is planned.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
@@ -124,27 +134,36 @@ impl Order {
         self.running.iter().find(|(_, running)| running.may_change(reads)).map(|(step, _)| *step)
     }
 
-    /// For each step of a stage from `over` on that an earlier stage may write to, the step that does; the base counts for
-    /// the first.
-    pub(crate) fn unsettled(&self, stage: &PreparedStage, over: usize) -> BTreeMap<usize, StepId> {
+    /// For each step of a stage from `over` on to which an earlier stage may write, that step, and whether it concerns only
+    /// what the one before may have to write again; the base counts for the first.
+    pub(crate) fn unsettled(&self, stage: &PreparedStage, over: usize) -> BTreeMap<usize, Unsettled> {
         if self.running.is_empty() {
             return BTreeMap::new();
         }
         let base = HostAccess { reads: stage.base_reads.clone(), writes: BTreeSet::new() };
         let mut found = BTreeMap::new();
         if let Some(writer) = self.writer(&base).filter(|_| over == 0) {
-            found.insert(0, writer);
+            found.insert(0, Unsettled { writer, what_it_wrote: false });
         }
         for (n, step) in stage.steps.iter().enumerate().skip(over) {
-            if let Some(writer) = self.writer(&step.host) {
-                found.entry(n).or_insert(writer);
+            let reads = self.writer(&step.host).map(|writer| Unsettled { writer, what_it_wrote: false });
+            let wrote =
+                || self.overwriter(&step.host).map(|writer| Unsettled { writer, what_it_wrote: true });
+            if let Some(unsettled) = reads.or_else(wrote) {
+                found.entry(n).or_insert(unsettled);
             }
         }
         found
     }
 
-    /// Adds a stage, with whether each of its steps is over, and whether it is found.
-    pub(crate) fn add(&mut self, stage: &PreparedStage, over: usize, is_hit: &dyn Fn(usize) -> bool) {
+    /// The step that runs before and may write over what this one has written.
+    fn overwriter(&self, host: &HostAccess) -> Option<StepId> {
+        let mut running = self.running.iter();
+        running.find(|(_, running)| overlap(&running.writes, &host.writes)).map(|(step, _)| *step)
+    }
+
+    /// Adds a stage with the verdicts on its steps, of which so many are over.
+    pub(crate) fn add(&mut self, stage: &PreparedStage, over: usize, verdict: &dyn Fn(usize) -> Verdict) {
         let index = stage.stage.index;
         let base = HostAccess { reads: stage.base_reads.clone(), writes: BTreeSet::new() };
         let base_waits = matches!(stage.stage.base, Origin::Stage(below) if self.later.contains_key(&below))
@@ -154,13 +173,14 @@ impl Order {
             self.later.insert(index, 0);
         }
         for (n, step) in stage.steps.iter().enumerate().skip(over) {
-            if !later && self.waits(step, is_hit(n)) {
+            let verdict = verdict(n);
+            if !later && self.waits(step, &verdict) {
                 self.later.insert(index, n);
                 later = true;
             }
             if later {
                 self.waiting.push((step.host.clone(), step.exclusive.clone()));
-            } else if !is_hit(n) {
+            } else if !verdict.is_hit() {
                 let id = (index, n);
                 let before = self.running.iter().filter(|(_, before)| before.meets(&step.host));
                 self.pairs.extend(before.map(|(before, _)| (*before, id)));
@@ -171,7 +191,7 @@ impl Order {
         }
     }
 
-    fn waits(&self, step: &PreparedStep, is_hit: bool) -> bool {
+    fn waits(&self, step: &PreparedStep, verdict: &Verdict) -> bool {
         let takes_later = step
             .foreign
             .iter()
@@ -179,8 +199,11 @@ impl Order {
         if takes_later || self.writer(&step.host).is_some() {
             return true;
         }
-        if is_hit {
-            return false;
+        match verdict {
+            Verdict::Hit { .. } => return false,
+            // It runs only if what it wrote is written over.
+            Verdict::Open { .. } if self.overwriter(&step.host).is_some() => return true,
+            Verdict::Open { .. } | Verdict::Miss { .. } => {}
         }
         let alone = !step.host.writes.is_empty() || !step.exclusive.is_empty();
         let behind = |(host, locks): &(HostAccess, BTreeSet<String>)| {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::engine::CopiedRequest;
 use crate::event::StepId;
 use crate::graph::Origin;
-use crate::host::{self, Order};
+use crate::host::{self, Order, Unsettled};
 use crate::image::ImageId;
 use crate::key::{Change, Content, Parent, StepInputs, StepKey, changes, text_of};
 use crate::prepare::{FolderRead, Prepared, PreparedStage, PreparedStep};
@@ -134,7 +134,7 @@ pub struct Left {
 impl Plan {
     /// Decides.
     pub fn new(prepared: &Prepared, known: &dyn Known, rules: &Rules) -> Self {
-        let mut plan = Self { left: left(prepared, known), ..Self::default() };
+        let mut plan = Self { left: Self::left(prepared, known), ..Self::default() };
         let last = prepared.stages.keys().chain(prepared.unknown.keys()).max().map_or(0, |last| last + 1);
         for index in 0..last {
             if prepared.unknown.contains_key(&index) {
@@ -145,31 +145,32 @@ impl Plan {
             let unsettled = plan.order.unsettled(stage, over);
             let planner = Planner { plan: &plan, prepared: &prepared.stages, known, rules, stage, unsettled };
             let decided = planner.stage();
-            plan.order.add(stage, over, &|n| decided.steps[n].verdict.is_hit());
+            plan.order.add(stage, over, &|n| decided.steps[n].verdict.clone());
             plan.stages.insert(index, decided);
         }
         plan
     }
 
+    /// What is there now of what steps may write to this machine, for those of them behind which something reads it.
+    pub fn left(prepared: &Prepared, known: &dyn Known) -> BTreeMap<StepId, Left> {
+        let steps = prepared.stages.iter().flat_map(|(&index, stage)| {
+            stage.steps.iter().enumerate().map(move |(n, step)| ((index, n), step))
+        });
+        let writers = steps.filter(|(_, step)| !step.host.writes.is_empty());
+        writers
+            .filter_map(|(id, step)| Some((id, left_by(id, &step.host.writes, prepared, known)?)))
+            .collect()
+    }
+
     /// Whether what a step with this result has left on this machine for others is there.
     pub fn is_left(&self, step: StepId, entry: &Entry) -> bool {
-        self.left.get(&step).is_none_or(|left| entry.left.as_ref() == Some(&left.digest))
+        self.left.get(&step).is_none_or(|left| entry.left.contains(&left.digest))
     }
 
     /// How many steps run, at most.
     pub fn misses(&self) -> usize {
         self.stages.values().flat_map(|s| &s.steps).filter(|s| !s.verdict.is_hit()).count()
     }
-}
-
-/// What is there of what steps may write to this machine, for those of them behind which something reads it.
-fn left(prepared: &Prepared, known: &dyn Known) -> BTreeMap<StepId, Left> {
-    let steps = prepared
-        .stages
-        .iter()
-        .flat_map(|(&index, stage)| stage.steps.iter().enumerate().map(move |(n, step)| ((index, n), step)));
-    let writers = steps.filter(|(_, step)| !step.host.writes.is_empty());
-    writers.filter_map(|(id, step)| Some((id, left_by(id, &step.host.writes, prepared, known)?))).collect()
 }
 
 fn left_by(
@@ -222,8 +223,8 @@ struct Planner<'a> {
     known: &'a dyn Known,
     rules: &'a Rules,
     stage: &'a PreparedStage,
-    /// Its steps that a step of another stage may write to, with that step.
-    unsettled: BTreeMap<usize, StepId>,
+    /// Its steps to which a step of another stage may write.
+    unsettled: BTreeMap<usize, Unsettled>,
 }
 
 impl Planner<'_> {
@@ -341,16 +342,22 @@ impl Planner<'_> {
             let taker = self.plan.left[&(stage.index, n)].taker.clone();
             return Some(Reason::Wanted { taker });
         }
-        self.unsettled.get(&n).map(|(index, step)| {
-            let stage = &self.prepared[index];
-            let (first, _) = stage.steps[*step].lines;
-            Reason::MayBeWritten { by: format!("stage {}, line {first}", stage.stage.name) }
-        })
+        self.unsettled.get(&n).filter(|unsettled| !unsettled.what_it_wrote || entry.is_some()).map(
+            |unsettled| {
+                let (index, step) = unsettled.writer;
+                let stage = &self.prepared[&index];
+                let (first, _) = stage.steps[step].lines;
+                Reason::MayBeWritten { by: format!("stage {}, line {first}", stage.stage.name) }
+            },
+        )
     }
 
-    /// The first step that a step of another stage may write to.
-    fn settled(&self) -> usize {
-        self.unsettled.keys().next().copied().unwrap_or(usize::MAX)
+    /// The first step that cannot be told before a step of another stage is over.
+    fn settled(&self, entries: &[Option<Entry>]) -> usize {
+        let known = |n: usize| entries.get(n).is_some_and(Option::is_some);
+        let mut unsettled = self.unsettled.iter();
+        let first = unsettled.find(|(n, unsettled)| !unsettled.what_it_wrote || known(**n));
+        first.map_or(usize::MAX, |(n, _)| *n)
     }
 
     fn bypass(&self) -> Option<Reason> {
@@ -402,7 +409,7 @@ impl Planner<'_> {
         }
         let steps = &self.stage.steps;
         let taken = steps.iter().position(|step| step.foreign.iter().any(|f| !cached(&f.origin)));
-        taken.unwrap_or(steps.len()).min(self.settled())
+        taken.unwrap_or(steps.len())
     }
 
     /// How many steps' results are of the editions that are current, and within `--cache-ttl`: a step that was run again
@@ -431,7 +438,7 @@ impl Planner<'_> {
     ) -> (Vec<StepPlan>, Top) {
         let bypass = self.bypass();
         let entries: Vec<Option<Entry>> = definitions.iter().map(|(_, key)| self.known.entry(key)).collect();
-        let trusted = self.trusted();
+        let trusted = self.trusted().min(self.settled(&entries));
         let current = self.current(&entries, trusted).min(self.wanted(&entries));
         let counts = |entry: &Entry| {
             let own = self.rules.goes_on && entry.build == self.rules.nonce;

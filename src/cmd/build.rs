@@ -294,9 +294,13 @@ impl<'a> Build<'a> {
 
     /// Decides on each step that is not over.
     fn decide(&mut self) {
+        self.plan = Plan::new(&self.prepared, &self.known(), &self.rules);
+    }
+
+    /// What is known of earlier builds.
+    fn known(&self) -> StoredKnowledge<'_> {
         let (store, engine) = (&self.session.store, self.session.engine.as_ref());
-        let known = StoredKnowledge { store, listing: &self.listing, nearest: &self.nearest, engine };
-        self.plan = Plan::new(&self.prepared, &known, &self.rules);
+        StoredKnowledge { store, listing: &self.listing, nearest: &self.nearest, engine }
     }
 
     /// Stages of which nothing can be told before others have run, and why.
@@ -447,8 +451,8 @@ impl<'a> Build<'a> {
             self.contexts = Some(contexts);
             self.bases.forget_files();
             self.prepare()?;
-            self.decide();
             self.keep_what_is_left()?;
+            self.decide();
             self.all_can_be_told()?;
             record.change(|record| recording::decided_again(record, &self.recorded(), &self.rules.over));
             executed =
@@ -467,14 +471,15 @@ impl<'a> Build<'a> {
     /// Keeps with the steps that ran what they have left on this machine for those behind them, as far as that is known.
     fn keep_what_is_left(&self) -> anyhow::Result<()> {
         let store = &self.session.store;
-        for (&(index, n), left) in &self.plan.left {
-            let key = &self.plan.stages[&index].steps[n].key;
-            let ran =
-                |entry: &Entry| entry.build == self.build_id && entry.left.as_ref() != Some(&left.digest);
+        for ((index, n), left) in Plan::left(&self.prepared, &self.known()) {
+            let Some(planned) = self.plan.stages.get(&index).and_then(|stage| stage.steps.get(n)) else {
+                continue;
+            };
+            let ran = |entry: &Entry| entry.build == self.build_id && entry.left.last() != Some(&left.digest);
             if self.rules.over.get(&index).is_some_and(|over| *over > n)
-                && let Some(entry) = store.entry(key).filter(ran)
+                && let Some(entry) = store.entry(&planned.key).filter(ran)
             {
-                store.put_entry(key, &Entry { left: Some(left.digest.clone()), ..entry })?;
+                store.put_entry(&planned.key, &entry.with_left(&left.digest))?;
             }
         }
         Ok(())

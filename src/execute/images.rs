@@ -281,7 +281,7 @@ impl StageWorker<'_> {
                     build: execution.build_id.clone(),
                     edition: Edition::FIRST,
                     made_of: Vec::new(),
-                    left: None,
+                    left: Vec::new(),
                 };
                 self.keep(&planned.key, &entry)?;
             }

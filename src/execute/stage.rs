@@ -283,7 +283,7 @@ impl<'a> StageWorker<'a> {
             build: execution.build_id.clone(),
             edition: Edition::new(again, &made_of),
             made_of,
-            left: None,
+            left: Vec::new(),
         };
         let content = if moved {
             let mut inputs = planned.inputs.clone();

@@ -32,13 +32,25 @@ pub struct Entry {
     /// The editions of what it is made of: of the step that it stands on, then of the stages that it takes bytes from.
     #[serde(default)]
     pub made_of: Vec<Edition>,
-    /// For a step that may write to this machine: the digest of what the steps behind it then read of that. Only where they
-    /// would read the same now does its result stand for a run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub left: Option<String>,
+    /// For a step that may write to this machine: digests of what the steps behind it read of that when it had run, one for
+    /// each file that it stands in, the newest last. Only where they would read the same now does its result stand for a run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 impl Entry {
+    /// How many states are remembered that a step has left: it may stand in several files, and twice in one.
+    const LEFT: usize = 8;
+
+    /// The same with another state that the step has left on this machine.
+    #[must_use]
+    pub fn with_left(mut self, digest: &str) -> Self {
+        self.left.retain(|known| known != digest);
+        self.left.push(digest.to_owned());
+        self.left.drain(..self.left.len().saturating_sub(Self::LEFT));
+        self
+    }
+
     /// Whether it stands on this edition of the step before it.
     pub fn stands_on(&self, below: &Edition) -> bool {
         self.made_of.first().unwrap_or(&Edition::FIRST) == below

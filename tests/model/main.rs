@@ -6,6 +6,7 @@
 
 mod draw;
 mod engine;
+mod host;
 mod language;
 mod random;
 #[path = "../support/mod.rs"]
@@ -453,4 +454,15 @@ fn one_on_the_engine(seed: u64) {
 #[ignore = "minutes long: `make test-random` runs it"]
 fn sixty_random_graphs_are_built_right_on_the_engine() {
     all(60, clock(), one_on_the_engine);
+}
+
+#[test]
+fn three_random_graphs_of_steps_that_write_to_the_context_are_built_right() {
+    all(3, 1, host::one);
+}
+
+#[test]
+#[ignore = "minutes long: `make test-random` runs it"]
+fn sixty_random_graphs_of_steps_that_write_to_the_context_are_built_right() {
+    all(60, clock(), host::one);
 }
