@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::build::{self, Build, Sources};
 use crate::flags::Leading;
+use crate::graph::Stage;
 use crate::key::StepKey;
 use crate::plan::StagePlan;
 use crate::prepare::PreparedStage;
@@ -66,6 +67,16 @@ struct PlanReport {
     /// What the steps that run took last time, as far as that is known.
     last_duration_ms: u64,
     stages: Vec<StageReport>,
+    /// Stages that can only be told when those before them have run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    later: Vec<LaterReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct LaterReport {
+    index: usize,
+    name: String,
+    why: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,7 +148,14 @@ impl PlanReport {
             steps: counts.steps,
             last_duration_ms: counts.last_duration_ms,
             stages: build.planned().map(|(stage, plan)| StageReport::new(stage, plan)).collect(),
+            later: build.unknown().map(|(stage, why)| LaterReport::new(stage, why)).collect(),
         }
+    }
+}
+
+impl LaterReport {
+    fn new(stage: &Stage, why: &anyhow::Error) -> Self {
+        Self { index: stage.index, name: stage.name.clone(), why: format!("{why:#}") }
     }
 }
 

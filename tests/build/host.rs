@@ -208,6 +208,14 @@ COPY --from=maker /bin/true /x
             let layout = format!("oci:{}/layout{n}", scenario.context().display());
             scenario.engine(&["push", "--quiet", &name, &layout]);
         }
+        let mut plan = scenario.program(&[]);
+        plan.args(scenario.globals())
+            .arg("plan")
+            .arg(format!("--engine={}", scenario.wrapper(kind).display()));
+        plan.args(["--pull=missing", "--format=json", "--build-arg=N=1", &*volume, "."]);
+        let planned = plan.current_dir(scenario.context()).output().unwrap();
+        let planned: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+        assert_eq!(planned["later"][0]["name"], "1", "{planned}");
         for (n, again) in [("1", false), ("1", true), ("2", false), ("1", false), ("1", true)] {
             let arg = format!("--build-arg=N={n}");
             let mut command = scenario.build_command(&["--pull=missing", &volume, &arg]);
