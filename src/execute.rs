@@ -85,6 +85,8 @@ pub struct Execution<'a> {
     pub started: Timestamp,
     /// Whether step calls read our standard input.
     pub stdin: bool,
+    /// Whether a step waits for another build that runs the same one.
+    pub waits: bool,
     /// Whether the layer of a COPY may be made of that of last time.
     pub patch_layers: bool,
     /// Where step Containerfiles lie.

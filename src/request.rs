@@ -109,6 +109,8 @@ pub struct BuildRequest {
     pub stdin: bool,
     /// `--env` as an instruction, for engines that begin each stage with it.
     pub env_instruction: Option<String>,
+    /// Whether a step waits for another build that runs the same one: not with `--no-wait`.
+    pub waits: bool,
     /// `--patch-layers`.
     pub patch_layers: bool,
     /// `--stage-labels`.
@@ -287,6 +289,7 @@ impl BuildRequest {
                 .collect(),
             target_in_one_call: squashes,
             stdin: flags.bool("stdin").unwrap_or(false),
+            waits: !flags.bool("no-wait").unwrap_or(false),
             patch_layers: flags.bool("patch-layers").unwrap_or(true),
             stage_labels: flags.bool("stage-labels").unwrap_or(true),
             save_stages: flags.bool("save-stages").unwrap_or(false),

@@ -65,7 +65,8 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
 pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<BuildResult>> {
     let mut results = Vec::new();
     // Nothing is pruned from under a build.
-    let lock = session.store.lock_shared(upkeep::LOCK)?;
+    let waiting = || eprintln!("waiting for a prune that runs on this storage");
+    let lock = session.store.lock_shared(upkeep::LOCK, waiting)?;
     let sources = Sources::open(request, session)?;
     let mut finished = Ok(());
     for platform in &request.platforms {
@@ -627,6 +628,7 @@ impl<'a> Build<'a> {
             build_id: self.build_id.clone(),
             started: self.rules.now,
             stdin: self.request.stdin,
+            waits: self.request.waits,
             patch_layers: self.request.patch_layers,
             scratch: scratch.path(),
         };

@@ -10,13 +10,13 @@ use super::shared::{Ended, Shared, Turn, locked};
 use super::{Begun, StageOutcome, locks};
 use crate::bases::BaseImage;
 use crate::engine::{CopiedRequest, EngineError};
-use crate::event::{BuildFailure, Event};
+use crate::event::{BuildFailure, Event, StepId};
 use crate::graph::Origin;
 use crate::image::{ComposedImage, ImageId, StoredImage};
 use crate::key::{Parent, StepKey};
 use crate::plan::{StepPlan, content_inputs, editions};
 use crate::prepare::{PreparedStage, PreparedStep};
-use crate::store::{Edition, Entry};
+use crate::store::{Edition, Entry, Lock};
 use crate::tip;
 use crate::verdict::{FoundBy, Reason, Verdict};
 
@@ -223,6 +223,16 @@ impl<'a> StageWorker<'a> {
                 return Ok(());
             }
         }
+        let turn = self.shared.turn(id, &locks(execution, id))?;
+        let shared_key = content_key.as_ref().unwrap_or(&planned.key);
+        let own = self.alone_with(id, step, planned, shared_key)?;
+        if own.is_some()
+            && let Some(entry) = self.made_beside(id, shared_key, standing)
+        {
+            standing.unkeyed |= self.takes_unkeyed(step)?;
+            self.hit(n, planned, Verdict::Hit { by: FoundBy::Content }, &entry, standing);
+            return Ok(());
+        }
         let mut reasons = planned.verdict.reasons().to_vec();
         if !standing.ran && reasons.len() > 1 {
             reasons.retain(|reason| *reason != Reason::StepBefore);
@@ -230,15 +240,10 @@ impl<'a> StageWorker<'a> {
         let verdict = Verdict::Miss { reasons };
         self.shared.send(Event::Decided { step: id, verdict, key: planned.key.clone(), image: None });
 
-        let turn = self.shared.turn(id, &locks(execution, id))?;
         let mut locks = Vec::new();
         for name in &step.exclusive {
-            let waiting = || {
-                self.shared.send(Event::Waiting { step: id, what: format!("another build that uses {name}") })
-            };
-            locks.push(
-                execution.store.lock(&format!("exclusive {name}"), waiting).map_err(|e| self.failure(e))?,
-            );
+            let what = format!("another build that uses {name}");
+            locks.push(self.lock(id, &format!("exclusive {name}"), what)?);
         }
         if let Some(image) = &standing.image {
             self.revive(image)?;
@@ -297,6 +302,7 @@ impl<'a> StageWorker<'a> {
         } else if let Some(by_content) = &entry.by_content {
             self.keep(by_content, &entry)?;
         }
+        drop(own);
         self.shared.send(Event::Ran { step: id, image: image.clone(), duration_ms });
         standing.files = Some(image.clone());
         standing.image = Some(image);
@@ -304,6 +310,63 @@ impl<'a> StageWorker<'a> {
         standing.edition = entry.edition;
         standing.ran = true;
         Ok(())
+    }
+
+    /// A lock that is waited for, and what for is told.
+    fn lock(&self, step: StepId, name: &str, what: String) -> Result<Lock, Ended> {
+        let waiting = || {
+            self.shared.slots.waits(self.index);
+            self.shared.send(Event::Waiting { step, what });
+        };
+        let lock = self.shared.execution.store.lock_passing(name, waiting, &|| self.shared.stopped());
+        let lock = lock.map_err(|e| self.failure(e))?.ok_or(Ended::Stopped);
+        self.shared.slots.go_on([self.index]);
+        lock
+    }
+
+    /// Waits until no other build, and no other stage of this one, runs the same step. Nothing for a step that runs whatever
+    /// the others make.
+    fn alone_with(
+        &self,
+        id: StepId,
+        step: &PreparedStep,
+        planned: &StepPlan,
+        key: &StepKey,
+    ) -> Result<Option<Lock>, Ended> {
+        let told = |reason: &Reason| {
+            matches!(reason, Reason::NoCache | Reason::NoCacheFilter | Reason::Wanted { .. })
+        };
+        let runs_anyway = step.always.is_some() || planned.verdict.reasons().iter().any(told);
+        if runs_anyway || !self.shared.execution.waits {
+            return Ok(None);
+        }
+        self.lock(id, &format!("step {key}"), "who runs the same step just now".to_owned()).map(Some)
+    }
+
+    /// What another build, or another stage, has made of the same step since this build was planned, if it can take the
+    /// place of a run.
+    fn made_beside(&self, id: StepId, key: &StepKey, standing: &Standing) -> Option<Entry> {
+        let execution = self.shared.execution;
+        let entry = execution.store.entry(key)?;
+        let created: Timestamp = entry.created.parse().ok()?;
+        let counts = created >= execution.started
+            && !standing.unkeyed
+            && entry.stands_on(&standing.edition)
+            && execution.plan.is_left(id, &entry);
+        // It may have come behind the listing.
+        let image = execution.engine.image(&entry.image).ok().filter(|_| counts)?;
+        // Two runs of the step before may have left different layers.
+        let below = match &standing.image {
+            Some(id) => self.read(id).ok()?.diff_ids(),
+            None => Vec::new(),
+        };
+        if !image.diff_ids().starts_with(&below) {
+            return None;
+        }
+        if !self.shared.has_image(&image.id) {
+            self.note_image(&image.id, Vec::new());
+        }
+        Some(entry)
     }
 
     /// Whether there was a result of this key before the build; one that ran beside it does not count.

@@ -46,6 +46,9 @@ pub const FLAGS: &[FlagSpec] = rows! {
         "remove old stage images until the cache is no larger than this", "decides what is removed afterwards";
     Ours "no-cache-filter" CommaList .text("STAGE").of(Engines::Ours)
         "do not use the cache for these stages", "decides which hits count";
+    Ours "no-wait" Bool .of(Engines::Ours)
+        "run a step though another build runs the same one just now, instead of waiting for what it makes",
+        "the same step gives the same result";
     Ours "patch-layers" Bool .of(Engines::Ours)
         "make a COPY's layer from that of last time where nothing but contents changed (default: true)",
         "the layer is the engine's own to the bit, and what is not surely so the engine copies";

@@ -57,6 +57,7 @@ impl Board {
     fn take(&mut self, event: &Event, now: Instant) -> Vec<String> {
         match event {
             Event::Decided { step, verdict, .. } if verdict.is_hit() => {
+                self.running.remove(step);
                 self.over += 1;
                 self.titles.decided(*step, verdict)
             }

@@ -363,3 +363,47 @@ fn damaged_answers_names_and_configs_are_told_of_or_asked_for_again() {
     );
     assert_eq!(scenario.build(&["--tag=app:1"]).ok().builds(), 0);
 }
+
+#[test]
+fn equal_builds_at_once_run_each_step_once() {
+    for kind in BOTH {
+        let scenario = three_stages(kind);
+        let output = std::thread::scope(|scope| {
+            let builds: Vec<_> = (0..4)
+                .map(|n| {
+                    let mut command = scenario.build_command(&[&format!("--tag=app:{n}")]);
+                    command.arg(scenario.context());
+                    scope.spawn(move || command.output().unwrap())
+                })
+                .collect();
+            builds.into_iter().map(|build| build.join().unwrap()).collect::<Vec<_>>()
+        });
+        let talk: String = output.iter().map(|o| String::from_utf8_lossy(&o.stderr).into_owned()).collect();
+        assert!(output.iter().all(|output| output.status.success()), "{kind:?}: {talk}");
+        assert_eq!(talk.matches("] done in ").count(), 5, "{kind:?}: {talk}");
+        let ids: std::collections::BTreeSet<_> = output.iter().map(|output| output.stdout.clone()).collect();
+        assert_eq!(ids.len(), 1, "{kind:?}: {talk}");
+    }
+}
+
+#[test]
+fn who_waits_for_an_equal_step_goes_on_when_the_other_build_is_killed() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN sleep 4\nRUN true\n");
+    let first = scenario.start_until(&[], "BUILD RUN sleep 4");
+    let mut second = scenario.build_command(&[]);
+    second.arg(scenario.context()).stderr(std::process::Stdio::piped());
+    let mut child = second.spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(child.try_wait().unwrap().is_none());
+    first.signal(nix::sys::signal::Signal::SIGINT);
+    assert_eq!(first.ended().code, 130);
+    let output = child.wait_with_output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{talk}");
+    assert!(
+        talk.contains("waits for who runs the same step") || talk.contains("same step just now"),
+        "{talk}"
+    );
+    let alone = scenario.build(&["--no-wait"]).ok();
+    assert_eq!(alone.builds(), 0);
+}

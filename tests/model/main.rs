@@ -155,20 +155,28 @@ impl Account {
         ran: &BTreeSet<(usize, usize)>,
     ) -> (BTreeMap<usize, CleanStage>, Vec<String>) {
         let (known, mut wrong) = (self.memory.known.clone(), Vec::new());
+        // What one stage has made another one takes, should it come behind.
+        let (mut made, mut not_run) = (BTreeSet::new(), Vec::new());
         let built = world.built(&mut self.memory, &mut |step: &Step<'_>| {
             let did = ran.contains(&(step.stage, step.step));
+            if did {
+                made.insert(step.digest.to_owned());
+            }
             let has_to = told.passes_over(step.stage)
                 || !known.contains(step.digest) && !self.gone.contains(step.digest);
             let may = has_to || self.gone.contains(step.digest);
             let name = || format!("{} step {}", world.stages[step.stage].name, step.step);
             if has_to && !did {
-                wrong.push(format!("{} did not run", name()));
+                let taken = (!told.passes_over(step.stage)).then(|| step.digest.to_owned());
+                not_run.push((taken, format!("{} did not run", name())));
             }
             if did && !may {
                 wrong.push(format!("{} ran in vain", name()));
             }
             did
         });
+        let nobody = |taken: &Option<String>| taken.as_ref().is_none_or(|digest| !made.contains(digest));
+        wrong.extend(not_run.into_iter().filter(|(taken, _)| nobody(taken)).map(|(_, wrong)| wrong));
         if self.torn {
             wrong.clear();
         }
