@@ -1,4 +1,4 @@
-//! The corpus: cases as plain text, one file a subject.
+//! The corpus: cases as plain text, one file a subject. A case is one build, or several in a row in one storage.
 //!
 //! Reading the text is here; `layout` puts a case's files on disk, and running it is `side`'s work. The format is described
 //! in `tests/conformance/README.md`.
@@ -48,8 +48,46 @@ pub struct Case {
     /// Whether stagecache adds its stage labels (they are left out of the comparison).
     pub stage_labels: bool,
     pub entries: Vec<Entry>,
+    /// How many of it are built at the same time; the engine builds one.
+    pub at_once: usize,
+    /// How many steps podman-stagecache runs, in layers and squashed.
+    pub runs: Option<(usize, usize)>,
+    /// Whether a later build of the engine may use the engine's own cache.
+    pub native_cache: bool,
+    /// The engine that builds, where it is not the one that the run is about.
+    pub by: Option<String>,
+    /// What is done before the build: to the files of the build before, and with the engine.
+    pub changes: Changes,
+    /// The builds that follow in the same storage, each of them as a whole case.
+    pub then: Vec<Case>,
+    /// What podman-stagecache alone builds before, and what must not show.
+    pub after: Option<Box<First>>,
     /// The text that the case was read from: what a cached native result depends on.
     pub text: String,
+}
+
+/// A build before a case.
+#[derive(Clone, Debug)]
+pub struct First {
+    pub case: Case,
+    /// The mode, where it is another than that of the case.
+    pub mode: Option<Mode>,
+}
+
+/// What happens between two builds.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Everything is removed and laid out again, as by a new clone.
+    pub afresh: bool,
+    /// Removed, with all that lies below.
+    pub removed: Vec<PathBuf>,
+    /// New, or with another content; what is there is written over in place.
+    pub written: Vec<Entry>,
+    pub modes: Vec<(u32, PathBuf)>,
+    /// Get a new time, with all that lies below.
+    pub touched: Vec<PathBuf>,
+    /// Calls of the engine on the storage, without what says where that is.
+    pub calls: Vec<Vec<String>>,
 }
 
 /// Which engines, versions, modes and users a case is for.
@@ -210,6 +248,48 @@ impl Case {
     pub fn id(&self) -> String {
         format!("{}/{}", self.subject, self.name)
     }
+
+    /// The builds of the case in their order.
+    pub fn builds(&self) -> impl Iterator<Item = &Case> {
+        std::iter::once(self).chain(&self.then)
+    }
+
+    /// The build that follows this one: the same, until its section says otherwise.
+    pub fn next(&self) -> Case {
+        Case {
+            exit: Some(0),
+            messages: Vec::new(),
+            expectations: Vec::new(),
+            at_once: 1,
+            runs: None,
+            native_cache: false,
+            changes: Changes::default(),
+            then: Vec::new(),
+            text: String::new(),
+            ..self.clone()
+        }
+    }
+
+    /// Adds a file, or puts it in the place of one that has the path.
+    pub fn write(&mut self, entry: Entry) {
+        self.entries.retain(|old| old.path != entry.path);
+        self.changes.written.push(entry.clone());
+        self.entries.push(entry);
+    }
+
+    /// Removes what lies at the path and below.
+    pub fn remove(&mut self, path: PathBuf) {
+        self.entries.retain(|entry| !entry.path.starts_with(&path));
+        self.changes.removed.push(path);
+    }
+
+    /// The build that is being read.
+    fn last_build(&mut self) -> &mut Case {
+        match self.then.is_empty() {
+            true => self,
+            false => self.then.last_mut().expect("one that follows"),
+        }
+    }
 }
 
 /// A path of the corpus, which is relative to the context, as one relative to the case's folder.
@@ -243,14 +323,25 @@ pub fn read_corpus(dir: &Path) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+/// The heading of a further build of a case.
+const THEN: &str = "== then";
+
 /// Reads one corpus file.
 pub fn parse(subject: &str, text: &str) -> Result<Vec<Case>> {
     let mut cases: Vec<Case> = Vec::new();
     let mut names = BTreeSet::new();
     let mut body: Option<Body> = None;
+    // Keys of which a later build has lines of its own, instead of those of the build before.
+    let mut replaced: BTreeSet<String> = BTreeSet::new();
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
-        if let Some(name) = line.strip_prefix("== ") {
+        if line == THEN {
+            close(&mut cases, body.take())?;
+            let case = cases.last_mut().with_context(|| format!("line {number}: {THEN} before any case"))?;
+            let next = case.last_build().next();
+            case.then.push(next);
+            replaced.clear();
+        } else if let Some(name) = line.strip_prefix("== ") {
             close(&mut cases, body.take())?;
             ensure!(names.insert(name.to_owned()), "line {number}: a second case named {name}");
             cases.push(Case {
@@ -259,6 +350,7 @@ pub fn parse(subject: &str, text: &str) -> Result<Vec<Case>> {
                 cwd: "context".to_owned(),
                 context: Some(".".to_owned()),
                 exit: Some(0),
+                at_once: 1,
                 ..Case::default()
             });
         }
@@ -281,7 +373,12 @@ pub fn parse(subject: &str, text: &str) -> Result<Vec<Case>> {
         } else if !line.is_empty() && !line.starts_with('#') {
             let (key, value) =
                 line.split_once(':').with_context(|| format!("line {number}: no `key: value`"))?;
-            set(case, key.trim(), value.trim()).with_context(|| format!("line {number}"))?;
+            let (key, value) = (key.trim(), value.trim());
+            let set_key = match case.then.is_empty() {
+                true => set(case, key, value),
+                false => set_later(case.last_build(), key, value, replaced.insert(key.to_owned())),
+            };
+            set_key.with_context(|| format!("line {number}"))?;
         }
     }
     close(&mut cases, body.take())?;
@@ -308,7 +405,10 @@ fn close(cases: &mut [Case], body: Option<Body>) -> Result<()> {
         return Ok(());
     };
     let entry = entry(body).with_context(|| format!("case {}", case.name))?;
-    case.entries.push(entry);
+    match case.then.is_empty() {
+        true => case.entries.push(entry),
+        false => case.last_build().write(entry),
+    }
     Ok(())
 }
 
@@ -382,6 +482,36 @@ fn unhex(text: &str) -> Result<Vec<u8>> {
     digits.chunks(2).map(|pair| Ok(u8::from_str_radix(&pair.iter().collect::<String>(), 16)?)).collect()
 }
 
+/// A key of a build that follows another: `first` where it is the key's first line.
+fn set_later(build: &mut Case, key: &str, value: &str, first: bool) -> Result<()> {
+    let paths = || split_words(value)?.iter().map(|path| inside(path)).collect::<Result<Vec<_>>>();
+    match key {
+        "flags" if first => build.flags.clear(),
+        "env" if first => build.env.clear(),
+        "output" if first => build.outputs.clear(),
+        _ => {}
+    }
+    match key {
+        "add-flags" => build.flags.extend(split_words(value)?),
+        "remove" => paths()?.into_iter().for_each(|path| build.remove(path)),
+        "touch" => build.changes.touched.extend(paths()?),
+        "chmod" => {
+            let (mode, path) = value.split_once(' ').context("chmod: MODE PATH")?;
+            build.changes.modes.push((u32::from_str_radix(mode, 8)?, inside(path)?));
+        }
+        "afresh" => build.changes.afresh = true,
+        "call" => build.changes.calls.push(split_words(value)?),
+        "native-cache" => build.native_cache = true,
+        "by" => build.by = Some(value.to_owned()),
+        "context" if value.is_empty() => build.context = None,
+        "engines" | "since" | "before" | "modes" | "user" | "needs" | "native-from" | "stage-labels" => {
+            bail!("{key} is for all builds of a case and stands at its head")
+        }
+        _ => set(build, key, value)?,
+    }
+    Ok(())
+}
+
 fn set(case: &mut Case, key: &str, value: &str) -> Result<()> {
     let limits = &mut case.limits;
     match key {
@@ -404,6 +534,11 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<()> {
         "needs" => limits.needs = split_words(value)?,
         "varies" => case.varies = split_words(value)?,
         "mode-flag" => case.no_mode_flag = true,
+        "at-once" => case.at_once = value.parse()?,
+        "runs" => {
+            let (layers, squashed) = value.split_once('/').unwrap_or((value, value));
+            case.runs = Some((layers.trim().parse()?, squashed.trim().parse()?));
+        }
         "stdout" => case.stdout = true,
         "stage-labels" => case.stage_labels = true,
         "result" => {

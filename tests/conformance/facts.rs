@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::differences;
 use crate::engine::{Engine, Kind};
 use crate::image::{Record, Storage, Tree, text, without};
 use crate::layers;
-use crate::side::{Base, Place, Prepared};
+use crate::side::{Base, Place, Prepared, mounts_below};
 
 /// One finished build that is looked at.
 pub struct Facts<'a> {
@@ -28,12 +28,24 @@ pub struct Facts<'a> {
     pub before: Vec<Record>,
     /// What another build left: it is none of this one's results.
     pub others: &'a [Record],
+    /// What the case's builds before this one came to.
+    pub earlier: &'a [Option<String>],
+    /// The case's files before the build.
+    pub files: &'a BTreeMap<String, String>,
+    pub iidfile: PathBuf,
 }
 
 impl Facts<'_> {
-    /// States everything that is compared.
-    pub fn gather(&self, exit: i32, stdout: &str) -> Result<Value> {
-        let mut facts = json!({ "exit": exit, "containers": self.storage.containers() });
+    /// States everything that is compared, and the image's id.
+    pub fn gather(&self, exit: i32, stdout: &str) -> Result<(Value, Option<String>)> {
+        let mut facts = json!({
+            "exit": exit,
+            "containers": self.storage.containers(),
+            "mounts": self.mounts()?,
+            "volumes": entries_of(&self.storage.root.join("volumes")),
+            "tmp": entries_of(&self.place.dir.join("tmp")),
+            "written": self.written(),
+        });
         let result = self.result(stdout)?;
         facts["names"] = self.names(result.as_deref())?;
         let mut files = json!({});
@@ -47,12 +59,34 @@ impl Facts<'_> {
         if self.case.stdout {
             facts["stdout"] = json!(self.without_ids(stdout, result.as_deref())?);
         }
-        match result {
-            Some(id) => facts["image"] = self.image_or_list(&id)?,
+        match &result {
+            Some(id) => facts["image"] = self.image_or_list(id)?,
             None if exit == 0 && self.case.result != ResultName::None => facts["image"] = json!("not found"),
             None => {}
         }
-        Ok(facts)
+        Ok((facts, result))
+    }
+
+    /// How many mounts are left. The storage driver keeps one of its own.
+    fn mounts(&self) -> Result<usize> {
+        let own = self.storage.root.join(&self.storage.driver);
+        let left = mounts_below(&self.place.dir)?;
+        Ok(left.iter().filter(|point| Path::new(point) != own).count())
+    }
+
+    /// What the build did to the case's own files.
+    fn written(&self) -> Value {
+        let after = self.place.snapshot();
+        let mut written = json!({});
+        for path in self.files.keys().chain(after.keys()) {
+            match (self.files.get(path), after.get(path)) {
+                (Some(before), Some(after)) if before == after => {}
+                (Some(_), Some(_)) => written[path] = json!("changed"),
+                (Some(_), None) => written[path] = json!("removed"),
+                (None, _) => written[path] = json!("added"),
+            }
+        }
+        written
     }
 
     /// The id of the image that the build came to.
@@ -62,7 +96,7 @@ impl Facts<'_> {
             fs::read_to_string(path).ok().map(|id| id.trim().trim_start_matches("sha256:").to_owned())
         };
         let id = match &self.case.result {
-            ResultName::Iid => of_file(&self.place.iidfile()),
+            ResultName::Iid => of_file(&self.iidfile),
             ResultName::IidFile(path) => of_file(&self.place.case_dir().join("context").join(path)),
             ResultName::Name(name) => records
                 .iter()
@@ -83,13 +117,25 @@ impl Facts<'_> {
         }
     }
 
+    /// The same for what a name stands for: of an image that the case came to, the numbers of the builds.
+    fn alias_of_name(&self, id: &str, result: Option<&str>) -> String {
+        let results = self.earlier.iter().map(|id| id.as_deref()).chain([result]);
+        let builds: Vec<String> =
+            (1..).zip(results).filter(|(_, one)| *one == Some(id)).map(|(number, _): (usize, _)| number.to_string()).collect();
+        let is_base = self.prepared.bases.iter().any(|base| base.record.id == id);
+        match self.earlier.is_empty() || is_base || builds.is_empty() {
+            true => self.alias(id, result),
+            false => format!("<of build {}>", builds.join(" ")),
+        }
+    }
+
     /// All names in the storage, except those that stagecache gives to stages.
     fn names(&self, result: Option<&str>) -> Result<Value> {
         let mut names = BTreeMap::new();
         for record in self.storage.images()? {
             for name in &record.names {
                 if !name.starts_with("localhost/stagecache/") && !self.is_of_another_build(&record.id, name) {
-                    names.insert(name.clone(), self.alias(&record.id, result));
+                    names.insert(name.clone(), self.alias_of_name(&record.id, result));
                 }
             }
         }
@@ -216,7 +262,7 @@ impl Facts<'_> {
             args.push("-D".to_owned());
         }
         args.extend([id.to_owned(), format!("dir:{}", dir.display())]);
-        let command = self.place.command(self.prepared, &engine.program, &args, self.case)?;
+        let command = self.place.command(engine, &engine.program, &args, self.case)?;
         let (exit, _, stderr) = self.place.run(command, None)?;
         ensure!(exit == 0, "reading the layers of {id}: {stderr}");
         Ok(layers::merged(&self.place.layers.of_dir(&dir)?, with_mtime))
@@ -279,6 +325,17 @@ impl Facts<'_> {
         };
         annotations
     }
+}
+
+/// How many entries of each name a folder has; numbers that are drawn do not count.
+fn entries_of(folder: &Path) -> Value {
+    let number = regex::Regex::new("[0-9]{3,}").expect("a valid pattern");
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        *counts.entry(number.replace_all(&name, "N").into_owned()).or_default() += 1;
+    }
+    json!(counts)
 }
 
 /// The text with each run of 64 hexadecimal digits replaced.

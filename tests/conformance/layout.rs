@@ -32,6 +32,58 @@ impl Case {
         }
         settle(dir, &self.entries)
     }
+
+    /// Makes of the files of the build before, in `dir`, those of this one. What does not change is left alone: it keeps
+    /// inode and times, as it does where people edit.
+    pub fn change(
+        &self,
+        dir: &Path,
+        filled: &dyn Fn(&str) -> String,
+        owner: Option<(u32, u32)>,
+    ) -> Result<()> {
+        let changes = &self.changes;
+        for path in &changes.removed {
+            remove(&dir.join(path))?;
+        }
+        for entry in &changes.written {
+            let path = dir.join(&entry.path);
+            let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+            let stays = match entry.kind {
+                EntryKind::File(_) => is_file(&path),
+                EntryKind::Dir => path.is_dir(),
+                _ => false,
+            };
+            if !stays {
+                remove(&path)?;
+            }
+            lay_out(entry, &self.entries, dir, filled)
+                .with_context(|| format!("laying out {}", entry.path.display()))?;
+            if let Some(owner) = owner {
+                let new = entry.path.ancestors().map(|above| dir.join(above)).take_while(|above| above != dir);
+                new.into_iter().try_for_each(|path| {
+                    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))
+                })?;
+            }
+            settle_below(&path, dir, std::slice::from_ref(entry))?;
+        }
+        for (mode, path) in &changes.modes {
+            fs::set_permissions(dir.join(path), fs::Permissions::from_mode(*mode))?;
+        }
+        for path in &changes.touched {
+            set_times(&dir.join(path), &|_| MTIME + 86_400)?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes what is there, whatever it is.
+fn remove(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path)?,
+        Ok(_) => fs::remove_file(path)?,
+        Err(_) => {}
+    }
+    Ok(())
 }
 
 /// Gives everything below `path` to a user.
@@ -47,6 +99,11 @@ pub fn own(path: &Path, owner: (u32, u32)) -> Result<()> {
 
 /// Sets the owners and modes that a case asks for, then the times of everything below `dir`, folders last.
 fn settle(dir: &Path, entries: &[Entry]) -> Result<()> {
+    settle_below(dir, dir, entries)
+}
+
+/// The same for what lies at `path` of the case's folder `dir`.
+fn settle_below(path: &Path, dir: &Path, entries: &[Entry]) -> Result<()> {
     for entry in entries {
         let path = dir.join(&entry.path);
         if let Some((uid, gid)) = entry.owner {
@@ -56,19 +113,21 @@ fn settle(dir: &Path, entries: &[Entry]) -> Result<()> {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         }
     }
-    fn walk(path: &Path, own: &dyn Fn(&Path) -> Option<i64>) -> Result<()> {
-        if fs::symlink_metadata(path)?.is_dir() {
-            for child in fs::read_dir(path)? {
-                walk(&child?.path(), own)?;
-            }
-        }
-        let time = TimeSpec::new(own(path).unwrap_or(MTIME), 0);
-        nix::sys::stat::utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)?;
-        Ok(())
-    }
-    walk(dir, &|path| {
-        entries.iter().find(|entry| dir.join(&entry.path) == path).and_then(|entry| entry.mtime)
+    set_times(path, &|path| {
+        let own = entries.iter().find(|entry| dir.join(&entry.path) == path).and_then(|entry| entry.mtime);
+        own.unwrap_or(MTIME)
     })
+}
+
+fn set_times(path: &Path, time: &dyn Fn(&Path) -> i64) -> Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        for child in fs::read_dir(path)? {
+            set_times(&child?.path(), time)?;
+        }
+    }
+    let time = TimeSpec::new(time(path), 0);
+    nix::sys::stat::utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink)?;
+    Ok(())
 }
 
 fn lay_out(entry: &Entry, all: &[Entry], dir: &Path, filled: &dyn Fn(&str) -> String) -> Result<()> {

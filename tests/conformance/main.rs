@@ -1,7 +1,7 @@
 //! The conformance suite: each case of the corpus is built by an engine and by podman-stagecache, each in a storage of
 //! its own, and what comes out must be the same. `tests/conformance/README.md` says how to run it and write cases.
 //!
-//! `corpus` reads the cases, `layout` puts their files on disk, `engine` knows the programs, `side` builds, `facts`, `image`
+//! `corpus` reads the cases, `mutations` and `pairs` make more of them, `layout` puts their files on disk, `engine` knows the programs, `side` builds, `facts`, `image`
 //! and `layers` read what was built, `compare` and `differences` judge, `native` keeps the engines' results, `report` draws; here they are put together.
 
 mod compare;
@@ -12,8 +12,10 @@ mod facts;
 mod image;
 mod layers;
 mod layout;
+mod mutations;
 mod native;
 mod options;
+mod pairs;
 mod planted;
 mod report;
 mod servers;
@@ -22,7 +24,7 @@ mod side;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -31,11 +33,12 @@ use clap::Parser;
 use sha2::{Digest, Sha256};
 
 use corpus::{Case, Mode};
+use compare::Difference;
 use differences::Documented;
-use engine::{Engine, User};
+use engine::{Engine, Kind, User};
 use layers::LayerCache;
 use native::Natives;
-use options::{CacheState, Format, Options};
+use options::{CacheState, Format, Options, Source};
 use report::Checked;
 use side::{Outcome, Place, Prepared, Side};
 
@@ -55,12 +58,12 @@ fn home() -> PathBuf {
 }
 
 fn suite(options: &Options) -> Result<ExitCode> {
-    let (bases, cases) = corpus()?;
+    let (bases, corpus) = corpus()?;
     let documented = differences::read(&home().join("differences.txt"))?;
-    let mut cases: Vec<Case> = cases.into_iter().filter(|case| wanted(options, case)).collect();
-    if let Some(count) = options.draw {
-        draw(&mut cases, count, options.seed.clone());
-    }
+    let seed = options.seed.clone().unwrap_or_else(|| {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string()
+    });
+    let cases = cases(options, corpus, &seed)?;
     if options.list {
         for case in &cases {
             println!("{}", case.id());
@@ -77,7 +80,7 @@ fn suite(options: &Options) -> Result<ExitCode> {
         let modes: usize =
             cases.iter().map(|case| Mode::ALL.iter().filter(|m| case.limits.in_mode(**m)).count()).sum();
         println!(
-            "{} cases read, {modes} builds a side; `--engine buildah` builds them, see --help",
+            "{} cases read, {modes} to build; `--engine buildah` builds them, see --help",
             cases.len()
         );
         println!("{} passed, 0 failed", cases.len());
@@ -102,7 +105,8 @@ fn suite(options: &Options) -> Result<ExitCode> {
         Format::Markdown => print!("{}", report::markdown(&rows)),
         Format::Text => {
             println!("{}", report::table(&rows));
-            eprintln!("{:.0} s", run.started.elapsed().as_secs_f64());
+            let builds = run.builds.load(Ordering::Relaxed);
+            eprintln!("{builds} builds compared, {:.0} s", run.started.elapsed().as_secs_f64());
             println!("{} passed, {failed} failed", checked.len() - failed);
         }
     }
@@ -115,11 +119,33 @@ fn corpus() -> Result<(Vec<Case>, Vec<Case>)> {
     Ok(cases.into_iter().partition(|case| case.subject == "bases"))
 }
 
-/// Leaves `count` cases, drawn with the seed or with one of the clock.
-fn draw(cases: &mut Vec<Case>, count: usize, seed: Option<String>) {
-    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
-    let seed = seed.unwrap_or_else(clock);
-    eprintln!("{count} of {} cases, drawn with --seed {seed}", cases.len());
+/// The cases that are asked for: those of the corpus, their mutations, pairs of flags.
+fn cases(options: &Options, corpus: Vec<Case>, seed: &str) -> Result<Vec<Case>> {
+    let kinds = if options.of.is_empty() { &[Source::Corpus][..] } else { &options.of };
+    let named = options.filter.iter().any(|pattern| pattern.contains('~'));
+    let mut all = Vec::new();
+    for (index, kind) in kinds.iter().enumerate() {
+        let mut cases: Vec<Case> = match kind {
+            Source::Corpus => corpus.clone(),
+            Source::Pairs => pairs::cases(&home().join("pairs.txt"), seed)?,
+            Source::Mutations if named => corpus.iter().flat_map(mutations::all).collect(),
+            Source::Mutations => corpus.iter().filter_map(|case| mutations::one(case, seed)).collect(),
+        };
+        cases.retain(|case| wanted(options, case));
+        if let Some(count) = options.draw {
+            // As many of each kind.
+            draw(&mut cases, (count + index) / kinds.len(), seed);
+        }
+        all.extend(cases);
+    }
+    if options.draw.is_some() || options.of.iter().any(|kind| *kind != Source::Corpus) {
+        eprintln!("{} cases, drawn with --seed {seed}", all.len());
+    }
+    Ok(all)
+}
+
+/// Leaves `count` cases, drawn with the seed.
+fn draw(cases: &mut Vec<Case>, count: usize, seed: &str) {
     cases.sort_by_cached_key(|case| Sha256::digest(format!("{seed} {}", case.id())));
     cases.truncate(count);
     cases.sort_by_key(Case::id);
@@ -154,6 +180,8 @@ struct Run {
     /// The podman-stagecache to use, where whoever builds can run it.
     stagecache: String,
     started: Instant,
+    /// How many builds of the subject were compared.
+    builds: AtomicUsize,
 }
 
 impl Run {
@@ -187,6 +215,7 @@ impl Run {
             dir,
             stagecache,
             started,
+            builds: AtomicUsize::new(0),
         };
         let prefix = corpus::split_words(&options.engine_command)?;
         let user = user.map(|name| User::named(name, &prefix)).transpose()?;
@@ -198,7 +227,12 @@ impl Run {
                 "--rootless needs a user's name when root calls"
             );
             let to = run.dir.join(format!("engine{index}"));
-            run.engines.push(place.prepare(engine, bases, options.driver.as_deref(), &to)?);
+            let beside = match engine.kind {
+                Kind::Buildah => Kind::Podman,
+                Kind::Podman => Kind::Buildah,
+            };
+            let other = Engine::probe(beside.name(), &prefix, user.clone()).ok();
+            run.engines.push(place.prepare(engine, other, bases, options.driver.as_deref(), &to)?);
         }
         Ok(run)
     }
@@ -211,7 +245,7 @@ impl Run {
     fn check(&self, options: &Options, cases: &[Case]) -> Result<Vec<Checked>> {
         let mut tasks = VecDeque::new();
         for prepared in &self.engines {
-            for case in cases.iter().filter(|case| prepared.engine.takes(&case.limits)) {
+            for case in cases.iter().filter(|case| prepared.takes(case)) {
                 for mode in Mode::ALL.into_iter().filter(|mode| case.limits.in_mode(*mode)) {
                     if options.mode.is_none_or(|only| only == mode) {
                         tasks.push_back(Task { prepared, case, mode });
@@ -245,12 +279,18 @@ impl Run {
         done: &Mutex<Vec<Checked>>,
     ) -> Result<()> {
         let place = self.place(&format!("w{index}"))?;
+        // Where builds stand one after the other in one storage.
+        let among: Vec<Place> = (0..self.engines.len())
+            .map(|engine| self.place(&format!("a{index}-{engine}")))
+            .collect::<Result<_>>()?;
         loop {
             let task = tasks.lock().expect("no worker panics").pop_front();
             let Some(task) = task.filter(|_| !self.stop.load(Ordering::Relaxed)) else {
                 return Ok(());
             };
-            let rows = self.judge(options, &place, &task);
+            let engine = self.engines.iter().position(|one| std::ptr::eq(one, task.prepared));
+            let among = &among[engine.expect("an engine of this run")];
+            let rows = self.judge(options, &place, among, &task);
             // What was cut off says nothing of the case.
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
@@ -269,7 +309,7 @@ impl Run {
     }
 
     /// One case in one mode: the engine's result, ours from each state of the cache, and what differs.
-    fn judge(&self, options: &Options, place: &Place, task: &Task) -> Vec<Checked> {
+    fn judge(&self, options: &Options, place: &Place, among: &Place, task: &Task) -> Vec<Checked> {
         let mut row = Checked {
             engine: task.prepared.engine.label(),
             subject: task.case.subject.clone(),
@@ -289,20 +329,30 @@ impl Run {
                 return vec![row];
             }
         };
-        row.native_seconds = native.seconds;
-        let broken = match describes(task) {
-            true => compare::broken_expectations(task.case, &native),
-            false => Vec::new(),
-        };
-        if !broken.is_empty() {
-            row.wrong = broken.into_iter().map(|line| format!("the engine itself: {line}")).collect();
-            row.wrong.extend(last_lines(&native.said));
+        row.native_seconds = native.iter().map(|one| one.seconds).sum();
+        if describes(task) {
+            for (outcome, build) in native.iter().zip(task.case.builds()) {
+                let broken = compare::broken_expectations(build, outcome);
+                if !broken.is_empty() {
+                    let of = of_build(task.case, outcome);
+                    row.wrong.extend(broken.into_iter().map(|line| format!("the engine itself: {of}{line}")));
+                    row.wrong.extend(last_lines(&outcome.said));
+                }
+            }
+        }
+        if !row.wrong.is_empty() {
             return vec![row];
         }
-        let states = if options.cache.is_empty() { &[CacheState::Cold][..] } else { &options.cache };
+        let is_pair = task.case.subject == pairs::SUBJECT;
+        let states = match options.cache.as_slice() {
+            [] if is_pair => &[CacheState::Cold, CacheState::Among][..],
+            [] => &[CacheState::Cold],
+            states => states,
+        };
         let mut rows = Vec::new();
         for state in states {
             let mut row = Checked { cache: state.name(), ..row.clone() };
+            let place = if *state == CacheState::Among { among } else { place };
             if let Err(error) = self.judge_subject(options, place, task, *state, &native, &mut row) {
                 row.wrong.push(format!("{error:#}"));
             }
@@ -312,14 +362,14 @@ impl Run {
     }
 
     /// What the engine makes of it, from disk where that is known.
-    fn native(&self, place: &Place, task: &Task) -> Result<Outcome> {
+    fn native(&self, place: &Place, task: &Task) -> Result<Vec<Outcome>> {
         let Task { prepared, case, mode } = *task;
-        if let Some(outcome) = self.natives.get(prepared, case, mode) {
-            return Ok(outcome);
+        if let Some(outcomes) = self.natives.get(prepared, case, mode) {
+            return Ok(outcomes);
         }
-        let outcome = place.build(prepared, &Side::Native, case, mode)?;
-        self.natives.put(prepared, case, mode, &outcome)?;
-        Ok(outcome)
+        let outcomes = place.build(prepared, &Side::Native, case, mode, false)?;
+        self.natives.put(prepared, case, mode, &outcomes)?;
+        Ok(outcomes)
     }
 
     fn judge_subject(
@@ -328,7 +378,7 @@ impl Run {
         place: &Place,
         task: &Task,
         state: CacheState,
-        native: &Outcome,
+        native: &[Outcome],
         row: &mut Checked,
     ) -> Result<()> {
         let Task { prepared, case, mode } = *task;
@@ -345,28 +395,55 @@ impl Run {
                 matches!(side, Side::Stagecache(_)) && entry.applies(&prepared.engine, case, mode)
             })
             .collect();
-        let subject = match state {
-            CacheState::Cold => place.build(prepared, &side, case, mode)?,
-            CacheState::Full => {
-                place.build(prepared, &side, case, mode)?;
-                place.build_again(prepared, &side, case, mode)?
+        let subject = match (state, &case.after) {
+            (CacheState::Cold, None) => place.build(prepared, &side, case, mode, false)?,
+            (CacheState::Cold, Some(first)) => {
+                place.build_after(prepared, &side, (&first.case, first.mode.unwrap_or(mode)), case, mode)?
             }
-            CacheState::Half => place.build_half_cached(prepared, &side, case, mode)?,
+            (CacheState::Full, _) => place.build(prepared, &side, case, mode, true)?,
+            (CacheState::Half, _) => place.build_half_cached(prepared, &side, case, mode)?,
+            (CacheState::Among, _) => place.build_among(prepared, &side, case, mode)?,
         };
-        row.subject_seconds = subject.seconds;
-        if !describes(task) {
-            row.wrong = compare::broken_expectations(case, &subject);
+        self.builds.fetch_add(subject.len(), Ordering::Relaxed);
+        row.subject_seconds = subject.iter().map(|one| one.seconds).sum();
+        let builds: Vec<&Case> = case.builds().collect();
+        let mut found = Vec::new();
+        for outcome in &subject {
+            let (of, build) = (of_build(case, outcome), builds[outcome.build - 1]);
+            if !describes(task) {
+                row.wrong.extend(compare::broken_expectations(build, outcome));
+            }
+            for difference in compare::compare(build, &native[outcome.build - 1], outcome, describes(task)) {
+                found.push(Difference { field: format!("{of}{}", difference.field), ..difference });
+            }
+            if let (Some((layers, squashed)), Some(ran), CacheState::Cold) = (build.runs, &outcome.ran, state) {
+                let expected = if mode == Mode::Layers { layers } else { squashed };
+                if ran.len() != expected {
+                    row.wrong.push(format!("{of}runs: {expected} -> {}", ran.len()));
+                    row.wrong.extend(ran.iter().map(|step| format!("  | {step}")));
+                }
+            }
         }
-        let found = compare::compare(case, native, &subject, describes(task));
         let all = found.len();
         let (left, absent) = differences::settle(found, &documented);
         row.documented = all - left.len();
         row.wrong.extend(left.iter().map(ToString::to_string).chain(absent));
-        if left.iter().any(|difference| difference.field == "exit" || difference.field == "message") {
-            row.wrong.extend(last_lines(&subject.said));
+        for outcome in &subject {
+            let of = of_build(case, outcome);
+            if ["exit", "message"].iter().any(|name| left.iter().any(|one| one.field == format!("{of}{name}"))) {
+                row.wrong.extend(last_lines(&outcome.said));
+            }
         }
         row.differences = left;
         Ok(())
+    }
+}
+
+/// What stands before a line that is about one build of several.
+fn of_build(case: &Case, outcome: &Outcome) -> String {
+    match case.then.is_empty() {
+        true => String::new(),
+        false => format!("build {}: ", outcome.build),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::servers::HexOf;
 use crate::side::{Outcome, Prepared};
 
 /// Raise when what is stated about a build changes its form or meaning.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The folder of kept results; without one nothing is kept.
 pub struct Natives {
@@ -36,7 +36,9 @@ impl Natives {
         let root = if engine.rootless { "rootless" } else { "root" };
         let format = FORMAT.to_string();
         let parts = [&format, &engine.version, root, &prepared.storage.driver, &isolation, mode.name()];
-        for part in parts.into_iter().chain([case.subject.as_str(), &case.text, &self.bases]) {
+        let other = case.builds().any(|build| build.by.is_some());
+        let other = prepared.other.as_ref().filter(|_| other).map_or("", |engine| &engine.version);
+        for part in parts.into_iter().chain([case.subject.as_str(), &case.text, &self.bases, other]) {
             hasher.update(part);
             hasher.update([0]);
         }
@@ -45,18 +47,18 @@ impl Natives {
         Some(self.dir.as_ref()?.join(engine.label().replace(' ', "-")).join(&case.subject).join(name))
     }
 
-    pub fn get(&self, prepared: &Prepared, case: &Case, mode: Mode) -> Option<Outcome> {
+    pub fn get(&self, prepared: &Prepared, case: &Case, mode: Mode) -> Option<Vec<Outcome>> {
         serde_json::from_slice(&fs::read(self.path(prepared, case, mode)?).ok()?).ok()
     }
 
-    pub fn put(&self, prepared: &Prepared, case: &Case, mode: Mode, outcome: &Outcome) -> Result<()> {
+    pub fn put(&self, prepared: &Prepared, case: &Case, mode: Mode, outcomes: &[Outcome]) -> Result<()> {
         let Some(path) = self.path(prepared, case, mode) else {
             return Ok(());
         };
         let dir = path.parent().expect("a result lies in a folder");
         fs::create_dir_all(dir)?;
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        serde_json::to_writer(&mut file, outcome)?;
+        serde_json::to_writer(&mut file, outcomes)?;
         file.persist(path)?;
         Ok(())
     }

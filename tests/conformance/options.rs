@@ -27,17 +27,21 @@ pub struct Options {
     /// Only cases `SUBJECT/NAME`, `*` stands for anything (repeatable)
     #[arg(long, value_name = "PATTERN")]
     pub filter: Vec<String>,
+    /// What is built: `corpus` (the default), `mutations` (a change to each of its cases, behind the case itself), `pairs`
+    /// (flags of the program's table, two and two); repeatable
+    #[arg(long, value_name = "SOURCE")]
+    pub of: Vec<Source>,
     /// Only so many cases, other ones each time
     #[arg(long, value_name = "N")]
     pub draw: Option<usize>,
-    /// What `--draw` draws with; printed where it is not given
-    #[arg(long, value_name = "TEXT", requires = "draw")]
+    /// What is drawn with; printed where it is not given
+    #[arg(long, value_name = "TEXT")]
     pub seed: Option<String>,
     /// Only this mode: layers or squashed
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
     /// From which cache the subject builds: `cold` (the default), `full` (a second time), `half` (after a build of the
-    /// Containerfile's first half); repeatable
+    /// Containerfile's first half), `among` (all cases in one storage); repeatable
     #[arg(long, value_name = "CACHE")]
     pub cache: Vec<CacheState>,
     /// How many cases at a time
@@ -100,6 +104,15 @@ pub enum CacheState {
     Cold,
     Full,
     Half,
+    Among,
+}
+
+/// Where cases come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    Corpus,
+    Mutations,
+    Pairs,
 }
 
 impl CacheState {
@@ -108,6 +121,7 @@ impl CacheState {
             CacheState::Cold => "cold",
             CacheState::Full => "full",
             CacheState::Half => "half",
+            CacheState::Among => "among",
         }
     }
 }

@@ -1,6 +1,9 @@
-//! Builds a case on one side, the engine's own or the subject's, in a storage made for it. `facts` states what came out.
+//! Builds a case on one side, the engine's own or the subject's, in a storage made for it, all its builds in a row.
+//! `facts` states what came out of each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,7 +21,7 @@ use crate::corpus::{self, Case, Mode, ResultName};
 use crate::engine::Engine;
 use crate::facts::Facts;
 use crate::image::{Record, Storage};
-use crate::layers::LayerCache;
+use crate::layers::{self, LayerCache};
 use crate::layout::own;
 use crate::servers;
 
@@ -45,6 +48,13 @@ pub struct Outcome {
     pub said: String,
     /// Seconds of the build alone.
     pub seconds: f64,
+    /// Which build of the case it is, from one; several of one number were built at once.
+    pub build: usize,
+    /// The id of the image, where there is one.
+    pub result: Option<String>,
+    /// The steps that podman-stagecache ran, each with its reason.
+    #[serde(skip)]
+    pub ran: Option<Vec<String>>,
 }
 
 /// A base image as all storages of a run have it.
@@ -57,8 +67,35 @@ pub struct Base {
 /// An engine with the storage that all its cases start from.
 pub struct Prepared {
     pub engine: Engine,
+    /// The other one of buildah and podman, where it is installed beside.
+    pub other: Option<Engine>,
     pub storage: Storage,
     pub bases: Vec<Base>,
+}
+
+impl Prepared {
+    /// The engine that a build asks for.
+    pub fn engine_of(&self, build: &Case) -> Result<&Engine> {
+        match build.by.as_deref() {
+            None => Ok(&self.engine),
+            Some("other") => self.other.as_ref().context("the other engine is not installed"),
+            Some(name) => bail!("by: {name}, where only `other` is known"),
+        }
+    }
+
+    /// Whether all builds of a case can be done here.
+    pub fn takes(&self, case: &Case) -> bool {
+        self.engine.takes(&case.limits) && case.builds().all(|build| self.engine_of(build).is_ok())
+    }
+}
+
+/// What a build of a case stands on.
+struct Before<'a> {
+    /// The results of the case's earlier builds.
+    results: Vec<Option<String>>,
+    /// Images of a build that is none of the case's.
+    shorter: &'a [Record],
+    files: BTreeMap<String, String>,
 }
 
 /// One worker's folder: the case, the storage, and what belongs to a build beside them.
@@ -81,6 +118,7 @@ impl Place {
     pub fn prepare(
         &self,
         engine: Engine,
+        other: Option<Engine>,
         bases: &[Case],
         wanted_driver: Option<&str>,
         to: &Path,
@@ -94,7 +132,12 @@ impl Place {
                 driver: driver.to_owned(),
             };
             self.make_dir(&engine, to)?;
-            let mut prepared = Prepared { engine: engine.clone(), storage: template, bases: Vec::new() };
+            let mut prepared = Prepared {
+                engine: engine.clone(),
+                other: other.clone(),
+                storage: template,
+                bases: Vec::new(),
+            };
             match self.make_bases(&mut prepared, bases) {
                 Ok(()) => {
                     // podman's own database holds the storage's path, which is another one in each copy.
@@ -115,7 +158,7 @@ impl Place {
             args.extend(["build", "--layers=false", "--timestamp=0", "--pull=never"].map(str::to_owned));
             args.extend(base.flags.iter().cloned());
             args.push(".".to_owned());
-            let command = self.command(prepared, &prepared.engine.program, &args, base)?;
+            let command = self.command(&prepared.engine, &prepared.engine.program, &args, base)?;
             let (exit, _, stderr) = self.run(command, None)?;
             ensure!(exit == 0, "building {}: {stderr}", base.name);
             let name =
@@ -128,17 +171,17 @@ impl Place {
         Ok(())
     }
 
-    /// Builds the case as this side and states what came out.
-    pub fn build(&self, prepared: &Prepared, side: &Side, case: &Case, mode: Mode) -> Result<Outcome> {
+    /// Builds the case as this side and states what came out; with `again` each of its builds twice, the second counts.
+    pub fn build(
+        &self,
+        prepared: &Prepared,
+        side: &Side,
+        case: &Case,
+        mode: Mode,
+        again: bool,
+    ) -> Result<Vec<Outcome>> {
         let storage = self.fresh_storage(prepared)?;
-        self.lay_out(&prepared.engine, case)?;
-        self.once(prepared, &storage, side, case, mode, &[])
-    }
-
-    /// Builds the case again where it was built just now, the files laid out afresh: from a cache that is full.
-    pub fn build_again(&self, prepared: &Prepared, side: &Side, case: &Case, mode: Mode) -> Result<Outcome> {
-        self.lay_out(&prepared.engine, case)?;
-        self.once(prepared, &self.storage(prepared), side, case, mode, &[])
+        self.builds(prepared, &storage, side, case, mode, again, &[])
     }
 
     /// Builds the case from a cache that holds the first half of it: the same files, the Containerfile cut in the middle.
@@ -148,17 +191,91 @@ impl Place {
         side: &Side,
         case: &Case,
         mode: Mode,
-    ) -> Result<Outcome> {
-        let storage = self.fresh_storage(prepared)?;
-        self.lay_out(&prepared.engine, &cut_in_half(case))?;
-        self.once(prepared, &storage, side, case, mode, &[])?;
-        // The cache is to stay, not what the shorter build came to.
-        self.file_command(&prepared.engine, "rm", &["-rf"], &[self.dir.join("out")])?;
-        let shorter = storage.images()?;
-        self.lay_out(&prepared.engine, case)?;
-        self.once(prepared, &storage, side, case, mode, &shorter)
+    ) -> Result<Vec<Outcome>> {
+        self.build_after(prepared, side, (&cut_in_half(case), mode), case, mode)
     }
 
+    /// Builds one case where another was built before: nothing of that one may show.
+    pub fn build_after(
+        &self,
+        prepared: &Prepared,
+        side: &Side,
+        (first, first_mode): (&Case, Mode),
+        case: &Case,
+        mode: Mode,
+    ) -> Result<Vec<Outcome>> {
+        let storage = self.fresh_storage(prepared)?;
+        self.builds(prepared, &storage, side, first, first_mode, false, &[])?;
+        // The cache is to stay, not what the build before came to.
+        let scratch = [self.dir.join("out"), self.dir.join("tmp")];
+        self.file_command(&prepared.engine, "rm", &["-rf"], &scratch)?;
+        self.builds(prepared, &storage, side, case, mode, false, &storage.images()?)
+    }
+
+    /// Builds a case in the storage of the case before, as people do who build one thing after the other.
+    pub fn build_among(
+        &self,
+        prepared: &Prepared,
+        side: &Side,
+        case: &Case,
+        mode: Mode,
+    ) -> Result<Vec<Outcome>> {
+        let storage = self.storage(prepared);
+        if !storage.root.exists() {
+            self.fresh_storage(prepared)?;
+        }
+        let scratch = [self.dir.join("out"), self.dir.join("tmp")];
+        self.file_command(&prepared.engine, "rm", &["-rf"], &scratch)?;
+        // The cache is to stay, not the names that builds before have given.
+        let bases: Vec<&str> = prepared.bases.iter().map(|base| base.name.as_str()).collect();
+        storage.keep_names(|name| bases.contains(&name) || name.starts_with("localhost/stagecache/"))?;
+        self.builds(prepared, &storage, side, case, mode, false, &[])
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn builds(
+        &self,
+        prepared: &Prepared,
+        storage: &Storage,
+        side: &Side,
+        case: &Case,
+        mode: Mode,
+        again: bool,
+        shorter: &[Record],
+    ) -> Result<Vec<Outcome>> {
+        let owner = prepared.engine.user.as_ref().map(|user| (user.uid, user.gid));
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut results = Vec::new();
+        for (index, build) in case.builds().enumerate() {
+            if index == 0 || build.changes.afresh {
+                self.lay_out(&prepared.engine, build)?;
+            } else {
+                build
+                    .change(&self.case_dir(), &|text| self.filled(text), owner)
+                    .with_context(|| format!("changing the files for build {}", index + 1))?;
+            }
+            for call in &build.changes.calls {
+                let args = Engine::storage_args(storage).into_iter().chain(call.iter().cloned());
+                let engine = prepared.engine_of(build)?;
+                let command = self.command(engine, &engine.program, &args.collect::<Vec<_>>(), build)?;
+                let (exit, _, stderr) = self.run(command, None)?;
+                ensure!(exit == 0, "{call:?}: {stderr}");
+            }
+            let before = Before { results: results.clone(), shorter, files: self.snapshot() };
+            if again {
+                self.once(prepared, storage, side, build, mode, &before)?;
+                if case.then.is_empty() {
+                    self.lay_out(&prepared.engine, build)?;
+                }
+            }
+            let built = self.once(prepared, storage, side, build, mode, &before)?;
+            results.push(built[0].result.clone());
+            outcomes.extend(built);
+        }
+        Ok(outcomes)
+    }
+
+    /// One build, or as many at a time as it asks for.
     fn once(
         &self,
         prepared: &Prepared,
@@ -166,25 +283,110 @@ impl Place {
         side: &Side,
         case: &Case,
         mode: Mode,
-        shorter: &[Record],
-    ) -> Result<Outcome> {
-        let before = storage.images()?;
-        let args = self.arguments(prepared, storage, side, case, mode);
+        before: &Before,
+    ) -> Result<Vec<Outcome>> {
+        let images = storage.images()?;
+        let engine = prepared.engine_of(case)?;
         let program = match side {
-            Side::Native => &prepared.engine.program,
-            Side::LikeEngine(program) | Side::Stagecache(program) => program,
+            Side::LikeEngine(program) if case.by.is_none() => program,
+            Side::Native | Side::LikeEngine(_) => &engine.program,
+            Side::Stagecache(program) => program,
         };
-        let command = self.command(prepared, program, &args, case)?;
-        let started = Instant::now();
-        let (exit, stdout, stderr) =
-            self.run(command, case.stdin.as_ref().map(|path| self.case_dir().join(path)))?;
-        let seconds = started.elapsed().as_secs_f64();
+        let count = if let Side::Native = side { 1 } else { case.at_once.max(1) };
+        let again = !before.results.is_empty() && !case.native_cache;
+        let records = self.records();
+        let run = |number: usize| {
+            let iidfile = self.iidfile(number);
+            // What an earlier build has written there says nothing of this one.
+            let _ = fs::remove_file(&iidfile);
+            let args = self.arguments(engine, storage, side, case, mode, &iidfile, again);
+            let command = self.command(engine, program, &args, case)?;
+            let started = Instant::now();
+            let stdin = case.stdin.as_ref().map(|path| self.case_dir().join(path));
+            let done = self.run_as(command, stdin, &number.to_string())?;
+            Ok((done, started.elapsed().as_secs_f64()))
+        };
+        let done: Vec<Result<_>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (1..count).map(|number| scope.spawn(move || run(number))).collect();
+            let first = run(0);
+            let others = threads.into_iter().map(|thread| thread.join().expect("a build does not panic"));
+            std::iter::once(first).chain(others).collect()
+        });
+        let mut ran = match side {
+            Side::Stagecache(_) => Some(self.steps_that_ran(&records)?),
+            _ => None,
+        };
         let as_native = !matches!(side, Side::Stagecache(_));
-        // A build that fails leaves the names where they were.
-        let others = if exit == 0 { &[] } else { shorter };
-        let facts = Facts { place: self, prepared, storage, case, as_native, before, others };
-        let said = self.redact(&format!("{stdout}{stderr}"));
-        Ok(Outcome { facts: facts.gather(exit, &stdout)?, said, seconds })
+        let mut outcomes = Vec::new();
+        for (number, done) in done.into_iter().enumerate() {
+            let ((exit, stdout, stderr), seconds) = done?;
+            // A build that fails leaves the names where they were.
+            let others = if exit == 0 { &[] } else { before.shorter };
+            let facts = Facts {
+                place: self,
+                prepared,
+                storage,
+                case,
+                as_native,
+                before: images.clone(),
+                others,
+                earlier: &before.results,
+                files: &before.files,
+                iidfile: self.iidfile(number),
+            };
+            let said = self.redact(&format!("{stdout}{stderr}"));
+            let (facts, result) = facts.gather(exit, &stdout)?;
+            let build = before.results.len() + 1;
+            outcomes.push(Outcome { facts, said, seconds, build, result, ran: ran.take() });
+        }
+        Ok(outcomes)
+    }
+
+    /// The build records that podman-stagecache has written here.
+    fn records(&self) -> BTreeSet<PathBuf> {
+        let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        below(self.dir.join("state/storages")).flat_map(|storage| below(storage.join("builds"))).collect()
+    }
+
+    /// The steps of the builds that have no record in `known`, as far as they were no hits.
+    fn steps_that_ran(&self, known: &BTreeSet<PathBuf>) -> Result<Vec<String>> {
+        let mut steps = Vec::new();
+        for path in self.records().difference(known).filter(|path| path.extension().is_some_and(|e| e == "json")) {
+            let record: Value = serde_json::from_slice(&fs::read(path)?)?;
+            let stages = record["stages"].as_array().into_iter().flatten();
+            for step in stages.flat_map(|stage| stage["steps"].as_array().into_iter().flatten()) {
+                if step["verdict"]["verdict"] == "miss" {
+                    let instruction = step["instruction"].as_str().unwrap_or_default();
+                    steps.push(self.redact(&format!("{instruction}: {}", step["verdict"])));
+                }
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Every file of the case, as far as a build may change it: what it is, its mode and its content.
+    pub fn snapshot(&self) -> BTreeMap<String, String> {
+        let (mut files, mut folders) = (BTreeMap::new(), vec![self.case_dir()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let Ok(found) = fs::symlink_metadata(&path) else { continue };
+                let content = match found.file_type() {
+                    kind if kind.is_symlink() => format!("{:?}", fs::read_link(&path).ok()),
+                    kind if kind.is_file() => {
+                        let read = File::open(&path).map(|mut file| layers::sha256(&mut file).ok());
+                        format!("{read:?}")
+                    }
+                    _ => String::new(),
+                };
+                if found.is_dir() {
+                    folders.push(path.clone());
+                }
+                let name = path.strip_prefix(self.case_dir()).unwrap_or(&path).to_string_lossy().into_owned();
+                files.insert(name, format!("{:o} {content}", found.mode()));
+            }
+        }
+        files
     }
 
     pub fn case_dir(&self) -> PathBuf {
@@ -271,7 +473,7 @@ impl Place {
     pub fn keep(&self, to: &Path, name: &str) -> Result<PathBuf> {
         let to = to.join("wrong").join(name);
         fs::create_dir_all(&to)?;
-        for name in ["case", "root", "run", "state", "out", "stdout", "stderr"] {
+        for name in ["case", "root", "run", "state", "out", "tmp", "stdout0", "stderr0"] {
             // A build that failed early has not made all of them.
             let _ = fs::rename(self.dir.join(name), to.join(name));
         }
@@ -309,21 +511,27 @@ impl Place {
             .replace(&*self.dir.to_string_lossy(), "@PLACE@")
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn arguments(
         &self,
-        prepared: &Prepared,
+        engine: &Engine,
         storage: &Storage,
         side: &Side,
         case: &Case,
         mode: Mode,
+        iidfile: &Path,
+        again: bool,
     ) -> Vec<String> {
         let mut args = Engine::storage_args(storage);
         args.push("build".to_owned());
         if let Side::Stagecache(_) = side {
-            args.extend(["--engine".to_owned(), prepared.engine.program.clone()]);
+            args.extend(["--engine".to_owned(), engine.program.clone()]);
             if !case.stage_labels {
                 args.push("--stage-labels=false".to_owned());
             }
+        } else if again && !case.flags.iter().any(|flag| flag.starts_with("--no-cache")) {
+            // What the engine's own cache says is not always true.
+            args.push("--no-cache".to_owned());
         }
         if !case.no_mode_flag {
             args.push(mode.flag().to_owned());
@@ -332,25 +540,25 @@ impl Place {
             args.push("--pull=never".to_owned());
         }
         if case.result == ResultName::Iid {
-            args.push(format!("--iidfile={}", self.iidfile().display()));
+            args.push(format!("--iidfile={}", iidfile.display()));
         }
         args.extend(case.flags.iter().map(|flag| self.filled(flag)));
         args.extend(case.context.iter().map(|context| self.filled(context)));
         args
     }
 
-    pub fn iidfile(&self) -> PathBuf {
-        self.dir.join("out/iid")
+    /// Where the build of that number, of those at a time, writes the image's id.
+    fn iidfile(&self, number: usize) -> PathBuf {
+        self.dir.join(if number == 0 { "out/iid".to_owned() } else { format!("out/iid{number}") })
     }
 
     pub fn command(
         &self,
-        prepared: &Prepared,
+        engine: &Engine,
         program: &str,
         args: &[String],
         case: &Case,
     ) -> Result<Command> {
-        let engine = &prepared.engine;
         let at = |name: &str| self.dir.join(name).to_string_lossy().into_owned();
         for name in ["home", "tmp", "state", "out", "xdg"] {
             self.make_dir(engine, &self.dir.join(name))?;
@@ -388,8 +596,18 @@ impl Place {
     }
 
     /// Runs a build to its end or to the limit; gives exit code and both streams.
-    pub fn run(&self, mut command: Command, stdin: Option<PathBuf>) -> Result<(i32, String, String)> {
-        let (out, err) = (self.dir.join("stdout"), self.dir.join("stderr"));
+    pub fn run(&self, command: Command, stdin: Option<PathBuf>) -> Result<(i32, String, String)> {
+        self.run_as(command, stdin, "")
+    }
+
+    /// The same with files of its own for the streams, for builds at a time.
+    fn run_as(
+        &self,
+        mut command: Command,
+        stdin: Option<PathBuf>,
+        name: &str,
+    ) -> Result<(i32, String, String)> {
+        let (out, err) = (self.dir.join(format!("stdout{name}")), self.dir.join(format!("stderr{name}")));
         command.stdout(File::create(&out)?).stderr(File::create(&err)?);
         command.stdin(match stdin {
             Some(path) => {
@@ -418,20 +636,23 @@ impl Place {
     }
 }
 
+/// What is mounted below a folder, the last one first.
+pub fn mounts_below(dir: &Path) -> Result<Vec<String>> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let mut points: Vec<String> =
+        points.filter(|point| Path::new(point).starts_with(dir)).map(str::to_owned).collect();
+    points.reverse();
+    Ok(points)
+}
+
 /// Ends the mounts below a folder: root's builds that fail in a RUN leave their working container mounted.
 fn unmount_below(dir: &Path) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let points = mounts
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .filter(|point| Path::new(point).starts_with(dir));
-    let mut points: Vec<&str> = points.collect();
-    points.reverse();
-    for point in points {
-        Command::new("umount").args(["-l", point]).status()?;
+    for point in mounts_below(dir)? {
+        Command::new("umount").args(["-l", &point]).status()?;
     }
     Ok(())
 }
