@@ -36,10 +36,10 @@ AN_ORDINARY_USER = $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
 CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- --stagecache $(abspath $(BUILT))
 
 .DEFAULT_GOAL := build
-.PHONY: help build release demo test test-table test-random test-real conformance conformance-some conformance-rootless conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
+.PHONY: help build release demo test test-table test-random test-real conformance conformance-corpus conformance-sequences conformance-mutations conformance-pairs conformance-some conformance-rootless conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
 
 help: ## this text
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
 
 build: ## the program, as developers run it: target/debug/podman-stagecache
 	$(CARGO) build --locked
@@ -72,15 +72,27 @@ test-random: setup build ## random stage graphs on the installed engines, 60 of 
 test-real: setup-dev build ## real software from a real distribution base; fetches packages the first time
 	$(WITH_ISOLATION) tests/real/run.sh
 
-conformance: setup release ## each case of the corpus by an engine and by us: nothing may differ
-	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/root.json $(CONFORMANCE_FLAGS)
+conformance: conformance-corpus conformance-mutations conformance-pairs ## everything by an engine and by us: nothing may differ
 	$(CONFORMANCE) --engine $(firstword $(CONFORMANCE_ENGINES)) --planted
 
-conformance-some: setup build ## cases drawn from the corpus, other ones each time; CASES=n, SEED=n, ROOTLESS=1
-	$(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- $(CONFORMANCE_ENGINES:%=--engine %) \
-		--draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS) $(if $(ROOTLESS),--rootless $(AN_ORDINARY_USER))
+conformance-corpus: setup release ## each case of the corpus, the sequences of builds among them
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/root.json $(CONFORMANCE_FLAGS)
 
-conformance-rootless: setup release ## the same without privileges; root makes an ordinary user for it
+conformance-sequences: setup release ## of the corpus the sequences alone
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --filter 'sequences/*' $(CONFORMANCE_FLAGS)
+
+conformance-mutations: setup release ## each case of the corpus, and then a change of it that is drawn: nothing may be stale; SEED=n
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --of mutations $(SEED:%=--seed %) $(CONFORMANCE_FLAGS)
+
+conformance-pairs: setup release ## each two flags of build together, by an engine and by us; SEED=n
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --of pairs --seed $(or $(SEED),1) $(CONFORMANCE_FLAGS)
+
+conformance-some: setup build ## cases drawn from all of that, other ones each time; CASES=n, SEED=n, ROOTLESS=1
+	$(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- $(CONFORMANCE_ENGINES:%=--engine %) \
+		--of corpus --of mutations --of pairs --draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS) \
+		$(if $(ROOTLESS),--rootless $(AN_ORDINARY_USER))
+
+conformance-rootless: setup release ## the corpus without privileges; root makes an ordinary user for it
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/rootless.json $(CONFORMANCE_FLAGS) \
 		--rootless $(AN_ORDINARY_USER)
 

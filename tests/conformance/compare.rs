@@ -51,9 +51,13 @@ pub fn compare(case: &Case, native: &Outcome, subject: &Outcome, messages: bool)
 fn is_tidier(difference: &Difference) -> bool {
     let number = |side: &Option<String>| side.as_deref().map_or(Some(0), |text| text.parse::<usize>().ok());
     let left = ["containers", "mounts", "tmp"].iter().any(|name| {
-        difference.field.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        difference
+            .field
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     });
-    let fewer = matches!((number(&difference.native), number(&difference.subject)), (Some(n), Some(s)) if s < n);
+    let fewer =
+        matches!((number(&difference.native), number(&difference.subject)), (Some(n), Some(s)) if s < n);
     left && fewer && !difference.field.contains("buildah-cache")
 }
 

@@ -33,6 +33,8 @@ pub struct Facts<'a> {
     /// The case's files before the build.
     pub files: &'a BTreeMap<String, String>,
     pub iidfile: PathBuf,
+    /// Those of the builds at the same time: a name may stand for any of them.
+    pub beside: &'a [PathBuf],
 }
 
 impl Facts<'_> {
@@ -92,12 +94,9 @@ impl Facts<'_> {
     /// The id of the image that the build came to.
     fn result(&self, stdout: &str) -> Result<Option<String>> {
         let records = self.storage.images()?;
-        let of_file = |path: &Path| {
-            fs::read_to_string(path).ok().map(|id| id.trim().trim_start_matches("sha256:").to_owned())
-        };
         let id = match &self.case.result {
-            ResultName::Iid => of_file(&self.iidfile),
-            ResultName::IidFile(path) => of_file(&self.place.case_dir().join("context").join(path)),
+            ResultName::Iid => id_in(&self.iidfile),
+            ResultName::IidFile(path) => id_in(&self.place.case_dir().join("context").join(path)),
             ResultName::Name(name) => records
                 .iter()
                 .find(|record| record.names.contains(name) && !self.is_of_another_build(&record.id, name))
@@ -119,12 +118,18 @@ impl Facts<'_> {
 
     /// The same for what a name stands for: of an image that the case came to, the numbers of the builds.
     fn alias_of_name(&self, id: &str, result: Option<&str>) -> String {
-        let results = self.earlier.iter().map(|id| id.as_deref()).chain([result]);
-        let builds: Vec<String> =
-            (1..).zip(results).filter(|(_, one)| *one == Some(id)).map(|(number, _): (usize, _)| number.to_string()).collect();
+        let is_result =
+            Some(id) == result || self.beside.iter().any(|file| id_in(file).as_deref() == Some(id));
+        let results = self.earlier.iter().map(|earlier| earlier.as_deref() == Some(id)).chain([is_result]);
+        let builds: Vec<String> = (1_usize..)
+            .zip(results)
+            .filter(|(_, is_it)| *is_it)
+            .map(|(number, _)| number.to_string())
+            .collect();
         let is_base = self.prepared.bases.iter().any(|base| base.record.id == id);
-        match self.earlier.is_empty() || is_base || builds.is_empty() {
+        match is_base || builds.is_empty() {
             true => self.alias(id, result),
+            false if self.earlier.is_empty() => self.alias(id, Some(id)),
             false => format!("<of build {}>", builds.join(" ")),
         }
     }
@@ -325,6 +330,11 @@ impl Facts<'_> {
         };
         annotations
     }
+}
+
+/// The image id in a file.
+fn id_in(file: &Path) -> Option<String> {
+    fs::read_to_string(file).ok().map(|id| id.trim().trim_start_matches("sha256:").to_owned())
 }
 
 /// How many entries of each name a folder has; numbers that are drawn do not count.

@@ -54,7 +54,8 @@ impl Storage {
     /// Takes all other names from images; nothing uses the storage meanwhile.
     pub fn keep_names(&self, keeps: impl Fn(&str) -> bool) -> Result<()> {
         let path = self.images_dir().join("images.json");
-        let mut list: Vec<Value> = serde_json::from_slice(&fs::read(&path)?).context("reading images.json")?;
+        let mut list: Vec<Value> =
+            serde_json::from_slice(&fs::read(&path)?).context("reading images.json")?;
         for image in &mut list {
             if let Some(names) = image["names"].as_array_mut() {
                 names.retain(|name| keeps(&text(name)));

@@ -59,10 +59,10 @@ impl Case {
             lay_out(entry, &self.entries, dir, filled)
                 .with_context(|| format!("laying out {}", entry.path.display()))?;
             if let Some(owner) = owner {
-                let new = entry.path.ancestors().map(|above| dir.join(above)).take_while(|above| above != dir);
-                new.into_iter().try_for_each(|path| {
-                    std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))
-                })?;
+                let new =
+                    entry.path.ancestors().map(|above| dir.join(above)).take_while(|above| above != dir);
+                new.into_iter()
+                    .try_for_each(|path| std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1)))?;
             }
             settle_below(&path, dir, std::slice::from_ref(entry))?;
         }

@@ -32,8 +32,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use sha2::{Digest, Sha256};
 
-use corpus::{Case, Mode};
 use compare::Difference;
+use corpus::{Case, Mode};
 use differences::Documented;
 use engine::{Engine, Kind, User};
 use layers::LayerCache;
@@ -79,10 +79,7 @@ fn suite(options: &Options) -> Result<ExitCode> {
     if options.engine.is_empty() {
         let modes: usize =
             cases.iter().map(|case| Mode::ALL.iter().filter(|m| case.limits.in_mode(**m)).count()).sum();
-        println!(
-            "{} cases read, {modes} to build; `--engine buildah` builds them, see --help",
-            cases.len()
-        );
+        println!("{} cases read, {modes} to build; `--engine buildah` builds them, see --help", cases.len());
         println!("{} passed, 0 failed", cases.len());
         return Ok(ExitCode::SUCCESS);
     }
@@ -416,7 +413,8 @@ impl Run {
             for difference in compare::compare(build, &native[outcome.build - 1], outcome, describes(task)) {
                 found.push(Difference { field: format!("{of}{}", difference.field), ..difference });
             }
-            if let (Some((layers, squashed)), Some(ran), CacheState::Cold) = (build.runs, &outcome.ran, state) {
+            if let (Some((layers, squashed)), Some(ran), CacheState::Cold) = (build.runs, &outcome.ran, state)
+            {
                 let expected = if mode == Mode::Layers { layers } else { squashed };
                 if ran.len() != expected {
                     row.wrong.push(format!("{of}runs: {expected} -> {}", ran.len()));
@@ -430,7 +428,10 @@ impl Run {
         row.wrong.extend(left.iter().map(ToString::to_string).chain(absent));
         for outcome in &subject {
             let of = of_build(case, outcome);
-            if ["exit", "message"].iter().any(|name| left.iter().any(|one| one.field == format!("{of}{name}"))) {
+            if ["exit", "message"]
+                .iter()
+                .any(|name| left.iter().any(|one| one.field == format!("{of}{name}")))
+            {
                 row.wrong.extend(last_lines(&outcome.said));
             }
         }

@@ -28,8 +28,19 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Instructions that change no file and may trade places.
-const METADATA: &[&str] =
-    &["ENV", "LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "STOPSIGNAL", "MAINTAINER", "USER", "WORKDIR", "ARG", "VOLUME"];
+const METADATA: &[&str] = &[
+    "ENV",
+    "LABEL",
+    "EXPOSE",
+    "CMD",
+    "ENTRYPOINT",
+    "STOPSIGNAL",
+    "MAINTAINER",
+    "USER",
+    "WORKDIR",
+    "ARG",
+    "VOLUME",
+];
 
 /// One mutation of a case.
 struct Mutation {
@@ -135,7 +146,8 @@ fn context_files(case: &Case, add: &mut Add) {
 /// Changes to the Containerfile's text.
 fn containerfile(case: &Case, add: &mut Add) {
     let Some((index, text)) = case.entries.iter().enumerate().find_map(|(index, entry)| {
-        let is_it = ["context/Containerfile", "context/Dockerfile"].iter().any(|name| entry.path == Path::new(name));
+        let is_it =
+            ["context/Containerfile", "context/Dockerfile"].iter().any(|name| entry.path == Path::new(name));
         match &entry.kind {
             EntryKind::File(bytes) if is_it => Some((index, String::from_utf8(bytes.clone()).ok()?)),
             _ => None,
@@ -153,7 +165,8 @@ fn containerfile(case: &Case, add: &mut Add) {
         let text = instructions.concat();
         add(kind, variant, &|case| case.entries[index].kind = EntryKind::File(text.clone().into_bytes()));
     };
-    let word = |instruction: &String| instruction.split_whitespace().next().unwrap_or("").to_ascii_uppercase();
+    let word =
+        |instruction: &String| instruction.split_whitespace().next().unwrap_or("").to_ascii_uppercase();
     let from = instructions.iter().rposition(|instruction| word(instruction) == "FROM");
     let Some(from) = from else { return };
     if instructions.len() > from + 2 {
@@ -168,7 +181,8 @@ fn containerfile(case: &Case, add: &mut Add) {
     longer.push("RUN echo mutated >/mutated\n".to_owned());
     write("append-run", "", &longer);
     for at in from + 1..instructions.len().saturating_sub(1) {
-        let both_metadata = [at, at + 1].iter().all(|at| METADATA.contains(&word(&instructions[*at]).as_str()));
+        let both_metadata =
+            [at, at + 1].iter().all(|at| METADATA.contains(&word(&instructions[*at]).as_str()));
         if both_metadata {
             let mut swapped = instructions.clone();
             swapped.swap(at, at + 1);
@@ -176,7 +190,8 @@ fn containerfile(case: &Case, add: &mut Add) {
         }
     }
     for (at, instruction) in instructions.iter().enumerate() {
-        let plain = word(instruction) == "RUN" && instruction.lines().count() == 1 && !instruction.contains('[');
+        let plain =
+            word(instruction) == "RUN" && instruction.lines().count() == 1 && !instruction.contains('[');
         if plain {
             let mut edited = instructions.clone();
             edited[at] = format!("{} && echo mutated >/mutated\n", instruction.trim_end());

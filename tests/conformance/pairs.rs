@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use podman_stagecache::flags::{Engines, FLAGS};
 use sha2::{Digest, Sha256};
 
-use crate::corpus::{self, Case, split_words};
+use crate::corpus::{self, Case, Version, split_words};
 
 /// The subject of these cases.
 pub const SUBJECT: &str = "pairs";
@@ -108,12 +108,25 @@ fn go_together(a: &Value, b: &Value) -> bool {
     let engines = a.engines.is_none() || b.engines.is_none() || a.engines == b.engines;
     let versions = |a: &Value, b: &Value| match (&a.before, &b.since) {
         (Some(before), Some(since)) => {
-            let number = |text: &String| text.parse::<corpus::Version>().ok();
+            let number = |text: &String| text.parse::<Version>().ok();
             number(since) < number(before)
         }
         _ => true,
     };
     a.flag != b.flag && !refuses(a, b) && !refuses(b, a) && engines && versions(a, b) && versions(b, a)
+}
+
+/// The engines and versions that all these values leave. A set says something of two of its values only where it is built
+/// wherever the two of them can be.
+fn limit<'a>(
+    values: impl IntoIterator<Item = &'a Value> + Clone,
+) -> (Option<&'a str>, Option<Version>, Option<Version>) {
+    let version = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Version>().ok());
+    (
+        values.clone().into_iter().find_map(|value| value.engines.as_deref()),
+        values.clone().into_iter().filter_map(|value| version(&value.since)).max(),
+        values.into_iter().filter_map(|value| version(&value.before)).min(),
+    )
 }
 
 /// Sets of values such that each two that go together stand in one set at least.
@@ -139,14 +152,19 @@ fn design<'a>(values: &'a [Value], seed: &str) -> Vec<Vec<&'a Value>> {
     while let Some((a, b)) =
         open.iter().max_by_key(|(a, b)| (wanted[a] + wanted[b], rank[*a], rank[*b])).copied()
     {
+        let of_two = |a: usize, b: usize| limit([&values[a], &values[b]]);
+        let whole = of_two(a, b);
         let mut set = vec![a, b];
         let size = if values[a].fails || values[b].fails { 2 } else { SIZE };
         while set.len() < size {
             let gain = |value: usize| {
-                set.iter().filter(|one| open.contains(&(value.min(**one), value.max(**one)))).count()
+                let new = |one: usize| open.contains(&(value.min(one), value.max(one)));
+                set.iter().filter(|one| new(**one) && of_two(value, **one) == whole).count()
             };
             let fits = |value: usize| {
-                !values[value].fails && set.iter().all(|one| go_together(&values[value], &values[*one]))
+                !values[value].fails
+                    && limit([&values[a], &values[b], &values[value]]) == whole
+                    && set.iter().all(|one| go_together(&values[value], &values[*one]))
             };
             let next = (0..values.len())
                 .filter(|value| !set.contains(value) && fits(*value))
@@ -159,7 +177,7 @@ fn design<'a>(values: &'a [Value], seed: &str) -> Vec<Vec<&'a Value>> {
         }
         for (index, a) in set.iter().enumerate() {
             for b in &set[index + 1..] {
-                if open.remove(&(*a.min(b), *a.max(b))) {
+                if of_two(*a, *b) == whole && open.remove(&(*a.min(b), *a.max(b))) {
                     for one in [a, b] {
                         *wanted.get_mut(one).expect("of an open pair") -= 1;
                     }
@@ -183,18 +201,10 @@ fn case_text(index: usize, set: &[&Value], table: &Table) -> Result<String> {
     if !has("exit:") {
         extra.push("exit: any".to_owned());
     }
-    let one = |of: &dyn Fn(&Value) -> Option<&String>| set.iter().find_map(|value| of(value)).cloned();
-    if let Some(engines) = one(&|value| value.engines.as_ref()) {
-        extra.push(format!("engines: {engines}"));
-    }
-    // Of several the narrowest.
-    let version = |text: &&String| text.parse::<corpus::Version>().ok();
-    if let Some(since) = set.iter().filter_map(|value| value.since.as_ref()).max_by_key(version) {
-        extra.push(format!("since: {since}"));
-    }
-    if let Some(before) = set.iter().filter_map(|value| value.before.as_ref()).min_by_key(version) {
-        extra.push(format!("before: {before}"));
-    }
+    let (engines, since, before) = limit(set.iter().copied());
+    extra.extend(engines.map(|engines| format!("engines: {engines}")));
+    extra.extend(since.map(|Version(major, minor)| format!("since: {major}.{minor}")));
+    extra.extend(before.map(|Version(major, minor)| format!("before: {major}.{minor}")));
     lines.extend(extra.iter().map(String::as_str));
     let name = format!("{index:03}-{}", flags.join("+"));
     Ok(format!("== {name}\n{}\n{}\n", lines.join("\n"), table.files))

@@ -96,6 +96,8 @@ struct Before<'a> {
     /// Images of a build that is none of the case's.
     shorter: &'a [Record],
     files: BTreeMap<String, String>,
+    /// Whether the engine is told not to use its cache, where the case does not say otherwise.
+    no_cache: bool,
 }
 
 /// One worker's folder: the case, the storage, and what belongs to a build beside them.
@@ -255,13 +257,16 @@ impl Place {
                     .with_context(|| format!("changing the files for build {}", index + 1))?;
             }
             for call in &build.changes.calls {
-                let args = Engine::storage_args(storage).into_iter().chain(call.iter().cloned());
+                let args = Engine::storage_args(storage)
+                    .into_iter()
+                    .chain(call.iter().map(|word| self.filled(word)));
                 let engine = prepared.engine_of(build)?;
                 let command = self.command(engine, &engine.program, &args.collect::<Vec<_>>(), build)?;
                 let (exit, _, stderr) = self.run(command, None)?;
                 ensure!(exit == 0, "{call:?}: {stderr}");
             }
-            let before = Before { results: results.clone(), shorter, files: self.snapshot() };
+            let no_cache = !case.then.is_empty() && !build.native_cache;
+            let before = Before { results: results.clone(), shorter, files: self.snapshot(), no_cache };
             if again {
                 self.once(prepared, storage, side, build, mode, &before)?;
                 if case.then.is_empty() {
@@ -293,13 +298,12 @@ impl Place {
             Side::Stagecache(program) => program,
         };
         let count = if let Side::Native = side { 1 } else { case.at_once.max(1) };
-        let again = !before.results.is_empty() && !case.native_cache;
         let records = self.records();
         let run = |number: usize| {
             let iidfile = self.iidfile(number);
             // What an earlier build has written there says nothing of this one.
             let _ = fs::remove_file(&iidfile);
-            let args = self.arguments(engine, storage, side, case, mode, &iidfile, again);
+            let args = self.arguments(engine, storage, side, case, mode, &iidfile, before.no_cache);
             let command = self.command(engine, program, &args, case)?;
             let started = Instant::now();
             let stdin = case.stdin.as_ref().map(|path| self.case_dir().join(path));
@@ -317,6 +321,7 @@ impl Place {
             _ => None,
         };
         let as_native = !matches!(side, Side::Stagecache(_));
+        let beside: Vec<PathBuf> = (0..count).map(|number| self.iidfile(number)).collect();
         let mut outcomes = Vec::new();
         for (number, done) in done.into_iter().enumerate() {
             let ((exit, stdout, stderr), seconds) = done?;
@@ -333,6 +338,7 @@ impl Place {
                 earlier: &before.results,
                 files: &before.files,
                 iidfile: self.iidfile(number),
+                beside: &beside,
             };
             let said = self.redact(&format!("{stdout}{stderr}"));
             let (facts, result) = facts.gather(exit, &stdout)?;
@@ -344,14 +350,17 @@ impl Place {
 
     /// The build records that podman-stagecache has written here.
     fn records(&self) -> BTreeSet<PathBuf> {
-        let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let below =
+            |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
         below(self.dir.join("state/storages")).flat_map(|storage| below(storage.join("builds"))).collect()
     }
 
     /// The steps of the builds that have no record in `known`, as far as they were no hits.
     fn steps_that_ran(&self, known: &BTreeSet<PathBuf>) -> Result<Vec<String>> {
         let mut steps = Vec::new();
-        for path in self.records().difference(known).filter(|path| path.extension().is_some_and(|e| e == "json")) {
+        for path in
+            self.records().difference(known).filter(|path| path.extension().is_some_and(|e| e == "json"))
+        {
             let record: Value = serde_json::from_slice(&fs::read(path)?)?;
             let stages = record["stages"].as_array().into_iter().flatten();
             for step in stages.flat_map(|stage| stage["steps"].as_array().into_iter().flatten()) {
@@ -520,7 +529,7 @@ impl Place {
         case: &Case,
         mode: Mode,
         iidfile: &Path,
-        again: bool,
+        no_cache: bool,
     ) -> Vec<String> {
         let mut args = Engine::storage_args(storage);
         args.push("build".to_owned());
@@ -529,7 +538,7 @@ impl Place {
             if !case.stage_labels {
                 args.push("--stage-labels=false".to_owned());
             }
-        } else if again && !case.flags.iter().any(|flag| flag.starts_with("--no-cache")) {
+        } else if no_cache && !case.flags.iter().any(|flag| flag.starts_with("--no-cache")) {
             // What the engine's own cache says is not always true.
             args.push("--no-cache".to_owned());
         }
@@ -552,13 +561,7 @@ impl Place {
         self.dir.join(if number == 0 { "out/iid".to_owned() } else { format!("out/iid{number}") })
     }
 
-    pub fn command(
-        &self,
-        engine: &Engine,
-        program: &str,
-        args: &[String],
-        case: &Case,
-    ) -> Result<Command> {
+    pub fn command(&self, engine: &Engine, program: &str, args: &[String], case: &Case) -> Result<Command> {
         let at = |name: &str| self.dir.join(name).to_string_lossy().into_owned();
         for name in ["home", "tmp", "state", "out", "xdg"] {
             self.make_dir(engine, &self.dir.join(name))?;
