@@ -120,13 +120,19 @@ fn corpus() -> Result<(Vec<Case>, Vec<Case>)> {
 fn cases(options: &Options, corpus: Vec<Case>, seed: &str) -> Result<Vec<Case>> {
     let kinds = if options.of.is_empty() { &[Source::Corpus][..] } else { &options.of };
     let named = options.filter.iter().any(|pattern| pattern.contains('~'));
+    let values = home().join("pairs.txt");
+    let flags = pairs::plain_flags(&values)?;
     let mut all = Vec::new();
     for (index, kind) in kinds.iter().enumerate() {
         let mut cases: Vec<Case> = match kind {
             Source::Corpus => corpus.clone(),
-            Source::Pairs => pairs::cases(&home().join("pairs.txt"), seed)?,
-            Source::Mutations if named => corpus.iter().flat_map(mutations::all).collect(),
-            Source::Mutations => corpus.iter().filter_map(|case| mutations::one(case, seed)).collect(),
+            Source::Pairs => pairs::cases(&values, seed)?,
+            Source::Mutations if named => {
+                corpus.iter().flat_map(|case| mutations::all(case, &flags)).collect()
+            }
+            Source::Mutations => {
+                corpus.iter().filter_map(|case| mutations::one(case, &flags, seed)).collect()
+            }
         };
         cases.retain(|case| wanted(options, case));
         if let Some(count) = options.draw {
@@ -328,7 +334,9 @@ impl Run {
         };
         row.native_seconds = native.iter().map(|one| one.seconds).sum();
         if describes(task) {
-            for (outcome, build) in native.iter().zip(task.case.builds()) {
+            let builds: Vec<&Case> = task.case.builds().collect();
+            for outcome in &native {
+                let build = builds[outcome.build - 1];
                 let broken = compare::broken_expectations(build, outcome);
                 if !broken.is_empty() {
                     let of = of_build(task.case, outcome);
@@ -410,7 +418,11 @@ impl Run {
             if !describes(task) {
                 row.wrong.extend(compare::broken_expectations(build, outcome));
             }
-            for difference in compare::compare(build, &native[outcome.build - 1], outcome, describes(task)) {
+            let same = |one: &&Outcome| (one.build, one.number) == (outcome.build, outcome.number);
+            let first = |one: &&Outcome| (one.build, one.number) == (outcome.build, 0);
+            let other = native.iter().find(same).or_else(|| native.iter().find(first));
+            let other = other.context("the engine has not built that")?;
+            for difference in compare::compare(build, other, outcome, describes(task)) {
                 found.push(Difference { field: format!("{of}{}", difference.field), ..difference });
             }
             if let (Some((layers, squashed)), Some(ran), CacheState::Cold) = (build.runs, &outcome.ran, state)

@@ -7,26 +7,6 @@ use sha2::{Digest, Sha256};
 
 use crate::corpus::{Case, Entry, EntryKind, First, Mode};
 
-/// Flags that change an image, or what a step of it sees.
-const FLAGS: &[&str] = &[
-    "--add-host=mutated:127.0.0.9",
-    "--annotation=mutated=1",
-    "--arch=arm64",
-    "--cap-drop=CHOWN",
-    "--env=MUTATED=1",
-    "--format=docker",
-    "--identity-label=false",
-    "--label=mutated=1",
-    "--no-cache",
-    "--no-hosts",
-    "--omit-history",
-    "--shm-size=1m",
-    "--squash",
-    "--timestamp=86400",
-    "--ulimit=nofile=1000:1000",
-    "--unsetenv=PATH",
-];
-
 /// Instructions that change no file and may trade places.
 const METADATA: &[&str] = &[
     "ENV",
@@ -49,21 +29,21 @@ struct Mutation {
     case: Case,
 }
 
-/// Every mutation of a case, each as a case `SUBJECT/NAME~MUTATION`.
-pub fn all(case: &Case) -> Vec<Case> {
-    mutations(case).into_iter().map(|mutation| mutation.case).collect()
+/// Every mutation of a case, each as a case `SUBJECT/NAME~MUTATION`; `flags` are what may be given to any case.
+pub fn all(case: &Case, flags: &[Vec<String>]) -> Vec<Case> {
+    mutations(case, flags).into_iter().map(|mutation| mutation.case).collect()
 }
 
 /// One of them, drawn with the seed.
-pub fn one(case: &Case, seed: &str) -> Option<Case> {
+pub fn one(case: &Case, flags: &[Vec<String>], seed: &str) -> Option<Case> {
     let draw = |text: &str| Sha256::digest(format!("{seed} {} {text}", case.id()));
-    mutations(case)
+    mutations(case, flags)
         .into_iter()
         .min_by_key(|mutation| (draw(mutation.kind), draw(&mutation.case.name)))
         .map(|mutation| mutation.case)
 }
 
-fn mutations(case: &Case) -> Vec<Mutation> {
+fn mutations(case: &Case, flags: &[Vec<String>]) -> Vec<Mutation> {
     let mut found = Vec::new();
     // What follows the first build of a sequence is written down with it.
     if !case.then.is_empty() || case.at_once > 1 {
@@ -95,9 +75,9 @@ fn mutations(case: &Case) -> Vec<Mutation> {
             });
         }
     }
-    for flag in FLAGS {
-        let name = flag.trim_start_matches('-').split('=').next().unwrap_or_default();
-        add("flag", name, &|case| case.flags.push((*flag).to_owned()));
+    for words in flags {
+        let name = words.concat().trim_start_matches('-').replace(['/', ' '], "_");
+        add("flag", &name, &|case| case.flags.extend(words.iter().cloned()));
     }
     context_files(case, &mut add);
     containerfile(case, &mut add);

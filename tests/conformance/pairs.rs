@@ -52,6 +52,25 @@ pub fn cases(path: &Path, seed: &str) -> Result<Vec<Case>> {
     corpus::parse(SUBJECT, &cases)
 }
 
+/// The flags that any build may be given: values that need no file of their own, in every version.
+pub fn plain_flags(path: &Path) -> Result<Vec<Vec<String>>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let table = read(&text).with_context(|| path.display().to_string())?;
+    let mut flags = Vec::new();
+    for value in &table.values {
+        let limited =
+            value.engines.is_some() || value.since.is_some() || value.before.is_some() || value.fails;
+        if let [line] = value.lines.as_slice()
+            && !limited
+            && !line.contains('@')
+            && let Some(words) = line.strip_prefix("flags: ")
+        {
+            flags.push(split_words(words)?);
+        }
+    }
+    Ok(flags)
+}
+
 fn read(text: &str) -> Result<Table> {
     let (head, files) = text.split_once("\n== files\n").context("no `== files`")?;
     let mut values: Vec<Value> = Vec::new();

@@ -23,7 +23,11 @@ use crate::facts::Facts;
 use crate::image::{Record, Storage};
 use crate::layers::{self, LayerCache};
 use crate::layout::own;
+use crate::pairs;
 use crate::servers;
+
+/// What stands for a build's number among those at the same time.
+const NUMBER: &str = "@N@";
 
 /// No build of the corpus takes longer than this.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -48,8 +52,11 @@ pub struct Outcome {
     pub said: String,
     /// Seconds of the build alone.
     pub seconds: f64,
-    /// Which build of the case it is, from one; several of one number were built at once.
+    /// Which build of the case it is, from one.
     pub build: usize,
+    /// Which of those at the same time, from zero.
+    #[serde(default)]
+    pub number: usize,
     /// The id of the image, where there is one.
     pub result: Option<String>,
     /// The steps that podman-stagecache ran, each with its reason.
@@ -265,7 +272,9 @@ impl Place {
                 let (exit, _, stderr) = self.run(command, None)?;
                 ensure!(exit == 0, "{call:?}: {stderr}");
             }
-            let no_cache = !case.then.is_empty() && !build.native_cache;
+            // A case alone finds nothing but what it has made itself, and is built as people build.
+            let alone = case.then.is_empty() && case.after.is_none() && case.subject != pairs::SUBJECT;
+            let no_cache = !alone && !build.native_cache;
             let before = Before { results: results.clone(), shorter, files: self.snapshot(), no_cache };
             if again {
                 self.once(prepared, storage, side, build, mode, &before)?;
@@ -297,30 +306,35 @@ impl Place {
             Side::Native | Side::LikeEngine(_) => &engine.program,
             Side::Stagecache(program) => program,
         };
-        let count = if let Side::Native = side { 1 } else { case.at_once.max(1) };
+        let as_native = !matches!(side, Side::Stagecache(_));
+        // The engine builds them one after the other, and one where all are the same.
+        let differ = case.flags.iter().any(|flag| flag.contains(NUMBER));
+        let count = if as_native && !differ { 1 } else { case.at_once.max(1) };
         let records = self.records();
         let run = |number: usize| {
             let iidfile = self.iidfile(number);
             // What an earlier build has written there says nothing of this one.
             let _ = fs::remove_file(&iidfile);
-            let args = self.arguments(engine, storage, side, case, mode, &iidfile, before.no_cache);
+            let mut args = self.arguments(engine, storage, side, case, mode, &iidfile, before.no_cache);
+            args.iter_mut().for_each(|arg| *arg = arg.replace(NUMBER, &number.to_string()));
             let command = self.command(engine, program, &args, case)?;
             let started = Instant::now();
             let stdin = case.stdin.as_ref().map(|path| self.case_dir().join(path));
             let done = self.run_as(command, stdin, &number.to_string())?;
             Ok((done, started.elapsed().as_secs_f64()))
         };
-        let done: Vec<Result<_>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (1..count).map(|number| scope.spawn(move || run(number))).collect();
-            let first = run(0);
-            let others = threads.into_iter().map(|thread| thread.join().expect("a build does not panic"));
-            std::iter::once(first).chain(others).collect()
-        });
+        let done: Vec<Result<_>> = match as_native {
+            true => (0..count).map(run).collect(),
+            false => std::thread::scope(|scope| {
+                let run = &run;
+                let threads: Vec<_> = (0..count).map(|number| scope.spawn(move || run(number))).collect();
+                threads.into_iter().map(|thread| thread.join().expect("a build does not panic")).collect()
+            }),
+        };
         let mut ran = match side {
             Side::Stagecache(_) => Some(self.steps_that_ran(&records)?),
             _ => None,
         };
-        let as_native = !matches!(side, Side::Stagecache(_));
         let beside: Vec<PathBuf> = (0..count).map(|number| self.iidfile(number)).collect();
         let mut outcomes = Vec::new();
         for (number, done) in done.into_iter().enumerate() {
@@ -343,7 +357,7 @@ impl Place {
             let said = self.redact(&format!("{stdout}{stderr}"));
             let (facts, result) = facts.gather(exit, &stdout)?;
             let build = before.results.len() + 1;
-            outcomes.push(Outcome { facts, said, seconds, build, result, ran: ran.take() });
+            outcomes.push(Outcome { facts, said, seconds, build, number, result, ran: ran.take() });
         }
         Ok(outcomes)
     }
