@@ -76,19 +76,22 @@ impl Facts<'_> {
         Ok(left.iter().filter(|point| Path::new(point) != own).count())
     }
 
-    /// What the build did to the case's own files.
+    /// What the build did to the case's own files; of a folder that came or went the folder alone.
     fn written(&self) -> Value {
         let after = self.place.snapshot();
-        let mut written = json!({});
-        for path in self.files.keys().chain(after.keys()) {
-            match (self.files.get(path), after.get(path)) {
-                (Some(before), Some(after)) if before == after => {}
-                (Some(_), Some(_)) => written[path] = json!("changed"),
-                (Some(_), None) => written[path] = json!("removed"),
-                (None, _) => written[path] = json!("added"),
-            }
-        }
-        written
+        let change = |path: &str| match (self.files.get(path), after.get(path)) {
+            (Some(before), Some(after)) if before == after => None,
+            (Some(_), Some(_)) => Some("changed"),
+            (Some(_), None) => Some("removed"),
+            (None, Some(_)) => Some("added"),
+            (None, None) => None,
+        };
+        let with_its_folder = |path: &str| {
+            let folder = path.rsplit_once('/').and_then(|(folder, _)| change(folder));
+            folder.is_some_and(|change| change != "changed")
+        };
+        let paths = self.files.keys().chain(after.keys()).filter(|path| !with_its_folder(path));
+        paths.filter_map(|path| Some((path.clone(), json!(change(path)?)))).collect()
     }
 
     /// The id of the image that the build came to.

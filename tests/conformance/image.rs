@@ -51,15 +51,14 @@ impl Storage {
             .collect())
     }
 
-    /// Takes all other names from images; nothing uses the storage meanwhile.
-    pub fn keep_names(&self, keeps: impl Fn(&str) -> bool) -> Result<()> {
+    /// Gives each image the names that `names` makes of its id and its names; nothing uses the storage meanwhile.
+    pub fn rename(&self, names: impl Fn(&str, Vec<String>) -> Vec<String>) -> Result<()> {
         let path = self.images_dir().join("images.json");
         let mut list: Vec<Value> =
             serde_json::from_slice(&fs::read(&path)?).context("reading images.json")?;
         for image in &mut list {
-            if let Some(names) = image["names"].as_array_mut() {
-                names.retain(|name| keeps(&text(name)));
-            }
+            let old = image["names"].as_array().into_iter().flatten().map(text).collect();
+            image["names"] = json!(names(&text(&image["id"]), old));
         }
         fs::write(&path, serde_json::to_vec(&list)?).with_context(|| format!("writing {}", path.display()))
     }

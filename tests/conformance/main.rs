@@ -435,7 +435,11 @@ impl Run {
             }
         }
         let all = found.len();
-        let (left, absent) = differences::settle(found, &documented);
+        let (left, mut absent) = differences::settle(found, &documented);
+        if case.after.is_some() {
+            // What is left of its case's differences depends on the change.
+            absent.clear();
+        }
         row.documented = all - left.len();
         row.wrong.extend(left.iter().map(ToString::to_string).chain(absent));
         for outcome in &subject {

@@ -45,8 +45,9 @@ pub fn one(case: &Case, flags: &[Vec<String>], seed: &str) -> Option<Case> {
 
 fn mutations(case: &Case, flags: &[Vec<String>]) -> Vec<Mutation> {
     let mut found = Vec::new();
-    // What follows the first build of a sequence is written down with it.
-    if !case.then.is_empty() || case.at_once > 1 {
+    // What follows the first build of a sequence is written down with it, and what moves a base is one.
+    let moves_a_base = case.flags.iter().any(|flag| flag.starts_with("localhost/base"));
+    if !case.then.is_empty() || case.at_once > 1 || moves_a_base {
         return found;
     }
     let mut add = |kind: &'static str, variant: &str, change: &dyn Fn(&mut Case)| {

@@ -236,8 +236,13 @@ impl Place {
         let scratch = [self.dir.join("out"), self.dir.join("tmp")];
         self.file_command(&prepared.engine, "rm", &["-rf"], &scratch)?;
         // The cache is to stay, not the names that builds before have given.
-        let bases: Vec<&str> = prepared.bases.iter().map(|base| base.name.as_str()).collect();
-        storage.keep_names(|name| bases.contains(&name) || name.starts_with("localhost/stagecache/"))?;
+        storage.rename(|id, mut names| {
+            names.retain(|name| name.starts_with("localhost/stagecache/"));
+            names.extend(
+                prepared.bases.iter().filter(|base| base.record.id == id).map(|base| base.name.clone()),
+            );
+            names
+        })?;
         self.builds(prepared, &storage, side, case, mode, false, &[])
     }
 
