@@ -17,7 +17,7 @@ use crate::corpus::{self, Case, Version, split_words};
 pub const SUBJECT: &str = "pairs";
 
 /// So many values stand in a case: more of them and one error hides the others, fewer and there are too many cases.
-const SIZE: usize = 6;
+const SIZE: usize = 8;
 
 /// One way to give a flag.
 #[derive(Clone, Debug)]
