@@ -179,7 +179,12 @@ impl Facts<'_> {
             {
                 (path.clone(), missing)
             }
-            Output::Dir(path) => (path.clone(), Tree::of_dir(&at(path))?.json(with_mtime)),
+            Output::Dir(path) => {
+                let mut tree = Tree::of_dir(&at(path))?.json(with_mtime);
+                // The folder itself was made when the build ran.
+                without(&mut tree["/"], |key| key == "mtime");
+                (path.clone(), tree)
+            }
             Output::Tar(path) => (path.clone(), Tree::of_tar(&at(path))?.json(with_mtime)),
             Output::File(path) => {
                 let content = fs::read(at(path))?;
