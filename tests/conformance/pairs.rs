@@ -122,7 +122,7 @@ fn read(text: &str) -> Result<Table> {
 
 /// Whether two values can stand in one case.
 fn go_together(a: &Value, b: &Value) -> bool {
-    let refuses = |a: &Value, b: &Value| a.not_with.iter().any(|name| *name == b.flag);
+    let refuses = |a: &Value, b: &Value| a.not_with.contains(&b.flag);
     // Different programs, or no version that has both.
     let engines = a.engines.is_none() || b.engines.is_none() || a.engines == b.engines;
     let versions = |a: &Value, b: &Value| match (&a.before, &b.since) {
@@ -215,7 +215,11 @@ fn case_text(index: usize, set: &[&Value], table: &Table) -> Result<String> {
     let has = |name: &str| lines.iter().any(|line| line.starts_with(name));
     let mut extra = Vec::new();
     if !has("modes:") {
-        extra.push(if index % 2 == 0 { "modes: layers".to_owned() } else { "modes: squashed".to_owned() });
+        extra.push(if index.is_multiple_of(2) {
+            "modes: layers".to_owned()
+        } else {
+            "modes: squashed".to_owned()
+        });
     }
     if !has("exit:") {
         extra.push("exit: any".to_owned());
