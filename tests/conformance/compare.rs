@@ -42,7 +42,8 @@ pub fn compare(case: &Case, native: &Outcome, subject: &Outcome, messages: bool)
     let failed = [native, subject].iter().all(|outcome| outcome.facts["exit"] != 0);
     // What a build has written before it failed depends on where it noticed.
     let early = |difference: &Difference| {
-        failed && difference.field.starts_with("written") && difference.subject.is_none()
+        let written = ["written", "files"].iter().any(|name| difference.field.starts_with(name));
+        failed && written && matches!(difference.subject.as_deref(), None | Some("\"missing\""))
     };
     found.retain(|difference| !is_tidier(difference) && !is_same_name(difference) && !early(difference));
     for message in case.messages.iter().filter(|message| messages && !says(subject, message)) {
