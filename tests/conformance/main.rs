@@ -436,8 +436,8 @@ impl Run {
         }
         let all = found.len();
         let (left, mut absent) = differences::settle(found, &documented);
-        if case.after.is_some() {
-            // What is left of its case's differences depends on the change.
+        if case.after.is_some() || case.subject == pairs::SUBJECT {
+            // What is left of its case's differences depends on the change, and on the flags beside it.
             absent.clear();
         }
         row.documented = all - left.len();
