@@ -118,6 +118,8 @@ pub struct PreparedStep {
     pub remotes: Vec<(String, String)>,
     /// Whether it has a RUN.
     pub runs: bool,
+    /// Whether a RUN mounts what the engine keeps between builds (`type=cache`).
+    pub mounts_cache: bool,
     /// The working directory that the image has to bring, because the engine must not carry out the WORKDIRs.
     pub workdir: Option<String>,
     /// Whether each of its instructions is committed by itself.

@@ -11,6 +11,7 @@ pub mod layer;
 pub mod layers;
 mod probe;
 pub mod storage;
+mod temporary;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -24,6 +25,7 @@ pub use layer::LayerSource;
 pub use layers::Layers;
 pub use probe::{Probed, build_help, find, is_remote, probe};
 pub use storage::{ListedImage, Listing};
+pub use temporary::can_lie_elsewhere;
 
 pub use crate::flags::EngineKind;
 use crate::image::{ComposedImage, ImageId, StoredImage};
@@ -79,7 +81,8 @@ pub struct StepCall {
     pub flags: Vec<OsString>,
     /// Where the engine writes the id of the result.
     pub iidfile: PathBuf,
-    /// Where the engine puts its temporary files: gone with the build, also when a call is ended early.
+    /// Where the engine puts its temporary files: gone with the build, also when a call is ended early. Nothing where they
+    /// belong where the user has them ([`can_lie_elsewhere`]).
     pub temporary: Option<PathBuf>,
     /// By what the call's working container is known, should it leave one: no other call's.
     pub mark: String,

@@ -205,9 +205,7 @@ impl Preparer<'_> {
             let target = field(&["target", "dst", "destination"]).unwrap_or_default();
             let from = field(&["from"]).filter(|name| !name.is_empty());
             let source = field(&["source", "src"]);
-            if kind == "cache" && field(&["sharing"]).as_deref() != Some("shared") {
-                step.exclusive.insert(format!("cache {}", field(&["id"]).unwrap_or_else(|| target.clone())));
-            }
+            note_cache(&fields, step);
             let id = field(&["id"]);
             let given = match kind.as_str() {
                 "secret" => {
@@ -464,6 +462,20 @@ pub(super) fn shown_content(content: &Content) -> Option<String> {
         Content::Image(id) => Some(format!("sha256:{id}")),
         Content::Remote(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
+    }
+}
+
+/// Notes a mount of what the engine keeps between builds, and whether others have to wait meanwhile.
+pub(super) fn note_cache(fields: &[(String, String)], step: &mut PreparedStep) {
+    let field = |names: &[&str]| fields.iter().find(|(n, _)| names.contains(&n.as_str())).map(|(_, v)| v);
+    // Which of two types counts is the engine's to say.
+    if !fields.iter().any(|(name, value)| name == "type" && value == "cache") {
+        return;
+    }
+    step.mounts_cache = true;
+    if field(&["sharing"]).is_none_or(|sharing| sharing != "shared") {
+        let id = field(&["id"]).or_else(|| field(&["target", "dst", "destination"]));
+        step.exclusive.insert(format!("cache {}", id.map_or("", String::as_str)));
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sources::note_cache;
 use super::stage::Preparer;
 use super::{Place, PreparedStage, PreparedStep};
 use crate::containerfile::{Dialect, Keyword};
+use crate::graph::mount_fields;
 use crate::heredoc::WithoutHeredocs;
 use crate::host::{self, HostAccess};
 use crate::image::ImageFormat;
@@ -71,6 +73,7 @@ impl PreparedStep {
             reads: Vec::new(),
             remotes: Vec::new(),
             runs: false,
+            mounts_cache: false,
             workdir: None,
             in_layers: false,
             args: Vec::new(),
@@ -139,6 +142,11 @@ impl Preparer<'_> {
             step.exclusive.extend(volumes.map(|volume| format!("volume {volume}")));
             let devices = given("device").filter(|device| !read_only(device));
             step.exclusive.extend(devices.map(|device| format!("device {device}")));
+        }
+        // Those of the command line, which each RUN gets (1.44).
+        let mounts = self.common.key_flags.get("mount").filter(|_| runs);
+        for value in mounts.into_iter().flatten() {
+            note_cache(&mount_fields(value), &mut step);
         }
         self.arguments(stage, &mut step);
         step.in_layers = copy_makes_workdir(stage, items);

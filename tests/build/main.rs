@@ -5,6 +5,7 @@ mod support;
 
 mod again;
 mod bad_input;
+mod caches;
 mod failure;
 mod host;
 mod images;

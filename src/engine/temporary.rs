@@ -1,0 +1,23 @@
+//! Which calls may get a folder for temporary files of the build's own, and which keep the user's TMPDIR.
+//!
+//! A call that is ended early leaves what it had in TMPDIR, so calls get a folder that goes with the build. But the engines
+//! also keep there what is to outlive a call:
+//! - `buildah-cache` (1.28, podman 4.3) and `buildah-cache-UID` (1.39, 1.43, podman 5.4, 5.8), the content of `type=cache`
+//!   mounts with its locks; under `/var/tmp`, or where containers.conf says (`image_copy_tmp_dir`), when TMPDIR is not set;
+//! - `storage-run-UID` and `podman-run-UID`, the run root and podman's pause process, of an ordinary user who has neither
+//!   XDG_RUNTIME_DIR nor `/run/user/UID` (all versions).
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use nix::unistd::geteuid;
+
+/// Whether a call may get another TMPDIR than the user's.
+pub fn can_lie_elsewhere(mounts_cache: bool) -> bool {
+    let has_runtime_folder = || {
+        let set = std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|folder| !folder.is_empty());
+        let own = |meta: fs::Metadata| meta.is_dir() && meta.uid() == geteuid().as_raw();
+        set || fs::metadata(format!("/run/user/{}", geteuid())).is_ok_and(own)
+    };
+    !mounts_cache && (geteuid().is_root() || has_runtime_folder())
+}
