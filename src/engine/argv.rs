@@ -4,8 +4,8 @@
 //! here with the version it was seen in.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
+use super::commit::Import;
 use super::{EngineKind, ImageRequest, StepCall};
 use crate::image::ImageId;
 use crate::process::Invocation;
@@ -109,11 +109,10 @@ pub fn marked(mark: &str) -> OsString {
     flag("secret", format!("id={mark},src=/dev/null"))
 }
 
-/// Commits a config from a folder or an archive without layer blobs.
-pub fn commit_config(invocation: Invocation, transport: &str, path: &Path) -> Invocation {
-    let mut source = OsString::from(transport);
-    source.push(path);
-    invocation.args(["pull", "--quiet"]).arg(source)
+/// Takes in what was written for the engine, under a policy of its own; the flag is hidden, and all versions have it.
+pub fn take_in(invocation: Invocation, import: &Import) -> Invocation {
+    let policy = flag("signature-policy", import.policy());
+    invocation.args(["pull", "--quiet"]).arg(policy).arg(import.source())
 }
 
 /// Pulls an image whether or not the storage has one of that name.
@@ -157,7 +156,9 @@ pub fn remove(kind: EngineKind, invocation: Invocation, names: &[String]) -> Inv
 
 #[cfg(test)]
 mod tests {
+    use super::super::commit;
     use super::*;
+    use crate::image::{ComposedImage, ImageFormat, scratch};
 
     fn call() -> StepCall {
         StepCall {
@@ -262,9 +263,24 @@ mod tests {
     }
 
     #[test]
-    fn a_config_is_committed_by_pulling_it() {
-        let call = commit_config(Invocation::new("e"), "oci-archive:", Path::new("/t/commit.tar"));
-        assert_eq!(call.shown(), "e pull --quiet oci-archive:/t/commit.tar");
+    fn a_config_is_committed_by_pulling_it_under_a_policy_that_allows_just_that() {
+        let base = scratch(ImageFormat::Oci, ("linux", "amd64", None), "2026-01-01T00:00:00Z");
+        let image = ComposedImage::new(&base, &base.config, serde_json::Map::new()).unwrap();
+        let import = commit::archive(&image, "localhost/a:1").unwrap();
+        let (source, policy) = (import.source().into_string().unwrap(), import.policy());
+        let shown = take_in(Invocation::new("e"), &import).shown();
+        assert_eq!(shown, format!("e pull --quiet --signature-policy={} {source}", policy.display()));
+        let read: serde_json::Value = serde_json::from_slice(&std::fs::read(&policy).unwrap()).unwrap();
+        let path = std::fs::canonicalize(source.strip_prefix("oci-archive:").unwrap()).unwrap();
+        assert_eq!(
+            read,
+            serde_json::json!({
+                "default": [{"type": "reject"}],
+                "transports": {
+                    "oci-archive": {path.to_str().unwrap(): [{"type": "insecureAcceptAnything"}]},
+                },
+            })
+        );
     }
 
     #[test]

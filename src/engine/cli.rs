@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use super::commit::Import;
 use super::layers::{self, Layers};
 use super::storage::{self, ImageStore, ListedImage, Listing};
 use super::{
@@ -73,13 +74,8 @@ impl CliEngine {
         EngineError::Result { program: self.probed.kind.name().to_owned(), verb, problem: problem.into() }
     }
 
-    fn take_config(
-        &self,
-        image: &ComposedImage,
-        transport: &str,
-        path: &Path,
-    ) -> Result<ImageId, EngineError> {
-        let ended = self.run("pull", &argv::commit_config(self.invocation(), transport, path))?;
+    fn take_in(&self, image: &ComposedImage, import: &Import) -> Result<ImageId, EngineError> {
+        let ended = self.run("pull", &argv::take_in(self.invocation(), import))?;
         let id = self.printed_id("pull", &ended)?;
         if id != image.id {
             return Err(self.broken("pull", format!("committed {id} instead of {}", image.id)));
@@ -183,18 +179,11 @@ impl Engine for CliEngine {
 
     fn commit_config(&self, image: &ComposedImage, name: Option<&str>) -> Result<ImageId, EngineError> {
         let io = |e: std::io::Error| self.broken("pull", format!("writing a config commit: {e}"));
-        if let Some(name) = name {
-            let archive = commit::archive(image, name).map_err(io)?;
-            match self.take_config(image, "oci-archive:", archive.path()) {
-                // A policy may allow the one transport and not the other.
-                Err(EngineError::Failed { .. }) => {}
-                other => return other,
-            }
-        }
-        let folder = commit::folder(image).map_err(io)?;
-        let id = self.take_config(image, "dir:", folder.path())?;
-        self.tag(&id, &name.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
-        Ok(id)
+        let import = match name {
+            Some(name) => commit::archive(image, name),
+            None => commit::folder(image),
+        };
+        self.take_in(image, &import.map_err(io)?)
     }
 
     fn top_layer(&self, image: &ListedImage) -> Option<LayerSource> {
@@ -202,9 +191,9 @@ impl Engine for CliEngine {
     }
 
     fn commit_layer(&self, image: &ComposedImage, layer: &Path) -> Result<ImageId, EngineError> {
-        let folder = commit::folder_with(image, layer)
+        let import = commit::folder_with(image, layer)
             .map_err(|e| self.broken("pull", format!("writing a layer for it: {e}")))?;
-        self.take_config(image, "dir:", folder.path())
+        self.take_in(image, &import)
     }
 
     fn tag(&self, id: &ImageId, names: &[String]) -> Result<(), EngineError> {

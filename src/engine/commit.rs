@@ -1,43 +1,87 @@
 //! What a config commit hands to the engine: an image's manifest and config, without the layers that the storage has.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use crate::image::{ComposedImage, hex};
 use sha2::{Digest, Sha256};
+
+/// What is to be pulled, with the policy under which that is allowed; gone when dropped.
+///
+/// Where the policy of the machine refuses what is not signed (`"default": [{"type": "reject"}]`), it refuses folders and
+/// archives as well, while the commits of a build are not held to it (all versions). What lies here comes from the storage:
+/// its bases came under the policy of the user, and the one here allows this path alone.
+#[derive(Debug)]
+pub struct Import {
+    folder: TempDir,
+    transport: &'static str,
+    name: &'static str,
+}
+
+impl Import {
+    fn new(folder: TempDir, transport: &'static str, name: &'static str) -> io::Result<Self> {
+        // The engine looks up the path without links.
+        let path = fs::canonicalize(folder.path())?.join(name);
+        let policy = json!({
+            "default": [{"type": "reject"}],
+            "transports": {transport: {path.to_string_lossy(): [{"type": "insecureAcceptAnything"}]}},
+        });
+        fs::write(folder.path().join("policy.json"), policy.to_string())?;
+        Ok(Self { folder, transport, name })
+    }
+
+    /// What the engine pulls: `TRANSPORT:PATH`.
+    pub fn source(&self) -> OsString {
+        let mut source = OsString::from(format!("{}:", self.transport));
+        source.push(self.folder.path().join(self.name));
+        source
+    }
+
+    /// The policy for that.
+    pub fn policy(&self) -> PathBuf {
+        self.folder.path().join("policy.json")
+    }
+}
 
 /// A folder for the `dir:` transport, which leaves no name (facts: 60 to 150 ms, every version from 1.28).
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn folder(image: &ComposedImage) -> io::Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("stagecache-commit-").tempdir()?;
-    write_folder(image, folder.path())?;
-    Ok(folder)
+pub fn folder(image: &ComposedImage) -> io::Result<Import> {
+    let folder = temporary().tempdir()?;
+    write_folder(image, &folder.path().join("image"))?;
+    Import::new(folder, "dir", "image")
 }
 
 /// A folder for the `dir:` transport with the image's last layer, which is moved there; beside it where that can be.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn folder_with(image: &ComposedImage, layer: &Path) -> io::Result<TempDir> {
+pub fn folder_with(image: &ComposedImage, layer: &Path) -> io::Result<Import> {
     let manifest: Value = serde_json::from_slice(&image.manifest)?;
     let digest = manifest["layers"].as_array().and_then(|layers| layers.last()?["digest"].as_str());
     let name = digest.and_then(|digest| digest.strip_prefix("sha256:"));
     let name = name.ok_or_else(|| io::Error::other("the manifest has no layer"))?;
-    let folder = tempfile::Builder::new()
-        .prefix("stagecache-commit-")
-        .tempdir_in(layer.parent().unwrap_or(Path::new(".")))?;
-    write_folder(image, folder.path())?;
-    fs::rename(layer, folder.path().join(name))?;
-    Ok(folder)
+    let folder = temporary().tempdir_in(layer.parent().unwrap_or(Path::new(".")))?;
+    let content = folder.path().join("image");
+    write_folder(image, &content)?;
+    fs::rename(layer, content.join(name))?;
+    Import::new(folder, "dir", "image")
+}
+
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("stagecache-commit-");
+    builder
 }
 
 fn write_folder(image: &ComposedImage, folder: &Path) -> io::Result<()> {
+    fs::create_dir(folder)?;
     fs::write(folder.join("version"), "Directory Transport Version: 1.1\n")?;
     fs::write(folder.join("manifest.json"), &image.manifest)?;
     fs::write(folder.join(image.id.as_str()), &image.config)
@@ -50,8 +94,8 @@ fn write_folder(image: &ComposedImage, folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn archive(image: &ComposedImage, name: &str) -> io::Result<NamedTempFile> {
-    let file = tempfile::Builder::new().prefix("stagecache-commit-").suffix(".tar").tempfile()?;
+pub fn archive(image: &ComposedImage, name: &str) -> io::Result<Import> {
+    let folder = temporary().tempdir()?;
     let manifest = hex(&Sha256::digest(&image.manifest));
     let index = json!({
         "schemaVersion": 2,
@@ -62,7 +106,7 @@ pub fn archive(image: &ComposedImage, name: &str) -> io::Result<NamedTempFile> {
             "annotations": {"org.opencontainers.image.ref.name": name},
         }],
     });
-    let mut archive = tar::Builder::new(&file);
+    let mut archive = tar::Builder::new(fs::File::create(folder.path().join("image.tar"))?);
     for (path, bytes) in [
         ("oci-layout", &br#"{"imageLayoutVersion":"1.0.0"}"#[..]),
         ("index.json", index.to_string().as_bytes()),
@@ -75,7 +119,7 @@ pub fn archive(image: &ComposedImage, name: &str) -> io::Result<NamedTempFile> {
         archive.append_data(&mut header, path, bytes)?;
     }
     archive.into_inner()?;
-    Ok(file)
+    Import::new(folder, "oci-archive", "image.tar")
 }
 
 #[cfg(test)]
@@ -93,8 +137,9 @@ mod tests {
         ] {
             let base = scratch(format, ("linux", "amd64", None), "2026-01-01T00:00:00Z");
             let image = ComposedImage::new(&base, &base.config, serde_json::Map::new()).unwrap();
-            let file = archive(&image, "localhost/stagecache/a:1").unwrap();
-            let mut archive = tar::Archive::new(fs::File::open(file.path()).unwrap());
+            let import = archive(&image, "localhost/stagecache/a:1").unwrap();
+            let file = import.folder.path().join("image.tar");
+            let mut archive = tar::Archive::new(fs::File::open(file).unwrap());
             let entries = archive.entries().unwrap().map(|entry| {
                 let mut entry = entry.unwrap();
                 let mut bytes = Vec::new();

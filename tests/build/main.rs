@@ -12,6 +12,7 @@ mod images;
 mod keys;
 mod other_machine;
 mod patch;
+mod policies;
 mod remote;
 mod upkeep;
 
