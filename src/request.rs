@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::containerfile::Rules;
 use crate::engine::{EngineKind, Probed, Version};
-use crate::flags::values::{self, BuildContext, Environment};
+use crate::flags::values::{self, BuildContext, Environment, Output};
 use crate::flags::{BuildFlags, Platform, PullPolicy, Role, go, platform, pull_policy};
 use crate::image::ImageFormat;
 use crate::tip::{CreatedAnnotation, TipFlags};
@@ -75,8 +75,8 @@ pub struct BuildRequest {
     pub iid_file_raw: Option<PathBuf>,
     /// `--manifest`.
     pub manifest: Option<String>,
-    /// `--output`, as written.
-    pub outputs: Vec<OsString>,
+    /// `--output`.
+    pub outputs: Vec<Output>,
     /// `--quiet`.
     pub quiet: bool,
     /// `--progress`.
@@ -267,7 +267,7 @@ impl BuildRequest {
             iid_file: path("iidfile"),
             iid_file_raw: path("iidfile-raw"),
             manifest: text("manifest"),
-            outputs: flags.values("output").map(OsStr::to_owned).collect(),
+            outputs: values::outputs(flags)?,
             quiet: flags.bool("quiet").unwrap_or(false),
             progress: text("progress"),
             log_file: path("logfile"),

@@ -465,6 +465,28 @@ pub fn plain_base(base: &StoredImage) -> anyhow::Result<Option<ComposedImage>> {
     ComposedImage::new(base, &config, annotations).map(Some)
 }
 
+/// An image with these files on which no ONBUILD trigger fires; `None` where the image has none.
+///
+/// It has no history, so that the engine takes it for no other image's parent, and no other image for its: it can be
+/// removed by itself. The mark makes it no other call's image.
+///
+/// # Errors
+/// When the image's manifest and config do not fit each other.
+pub fn without_triggers(image: &StoredImage, mark: &str) -> anyhow::Result<Option<ComposedImage>> {
+    if image.triggers().is_empty() {
+        return Ok(None);
+    }
+    let mut config = image.config.clone();
+    config["history"] = json!([]);
+    config["author"] = json!(mark);
+    for section in ["config", "container_config"] {
+        if let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) {
+            settings.insert("OnBuild".into(), json!([]));
+        }
+    }
+    ComposedImage::new(image, &config, image.annotations()).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -592,11 +592,9 @@ impl<'a> Build<'a> {
 
     fn execute(&mut self, done: Done, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
         let listing = std::mem::take(&mut self.listing);
-        // As the engines: their temporary files can be as large as layers.
-        let temporary = std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from);
         let scratch = tempfile::Builder::new()
             .prefix("stagecache-build-")
-            .tempdir_in(temporary)
+            .tempdir_in(engine::temporary::large())
             .context("making a folder for the build (free some space, or set TMPDIR)")?;
         let for_platform = self.request.platform_given.then(|| self.platform.to_string());
         let images = ResolvedImages(self.bases.for_platform(for_platform.as_deref()));

@@ -12,7 +12,7 @@ use crate::plan::StagePlan;
 use crate::prepare::PreparedStage;
 use crate::report::steps::{StageBlock, StepLine, colour, counted, draw, place};
 use crate::report::table::{duration, one_line};
-use crate::report::{print, print_json};
+use crate::report::{print, print_all, print_json};
 use crate::request::BuildRequest;
 use crate::verdict::{FoundBy, Reason, Verdict};
 
@@ -31,7 +31,7 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     for platform in &request.platforms {
         let build = Build::new(&session, &request, &sources, platform, None)?;
         if request.print_containerfiles {
-            print(&String::from_utf8_lossy(&build.containerfiles()))?;
+            print_all(&mut &build.containerfiles()[..])?;
             continue;
         }
         if json {

@@ -214,16 +214,6 @@ impl Engine for CliEngine {
         copied::digest(&self.stores, request)
     }
 
-    fn pass_through(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError> {
-        let ended =
-            process::stream(&self.invocation().args(args), Stdio::inherit(), &mut |line| match line {
-                OutputLine::Stdout(bytes) => println!("{}", String::from_utf8_lossy(&bytes)),
-                OutputLine::Stderr(bytes) => eprintln!("{}", String::from_utf8_lossy(&bytes)),
-            })
-            .map_err(|e| self.start_error(e))?;
-        self.check(verb, ended).map(drop)
-    }
-
     fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError> {
         self.run(verb, &self.invocation().args(args)).map(drop)
     }

@@ -11,7 +11,7 @@ pub mod layer;
 pub mod layers;
 mod probe;
 pub mod storage;
-mod temporary;
+pub mod temporary;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,7 +25,6 @@ pub use layer::LayerSource;
 pub use layers::Layers;
 pub use probe::{Probed, build_help, find, is_remote, probe};
 pub use storage::{ListedImage, Listing};
-pub use temporary::can_lie_elsewhere;
 
 pub use crate::flags::EngineKind;
 use crate::image::{ComposedImage, ImageId, StoredImage};
@@ -82,7 +81,7 @@ pub struct StepCall {
     /// Where the engine writes the id of the result.
     pub iidfile: PathBuf,
     /// Where the engine puts its temporary files: gone with the build, also when a call is ended early. Nothing where they
-    /// belong where the user has them ([`can_lie_elsewhere`]).
+    /// belong where the user has them ([`temporary::can_lie_elsewhere`]).
     pub temporary: Option<PathBuf>,
     /// By what the call's working container is known, should it leave one: no other call's.
     pub mark: String,
@@ -227,12 +226,6 @@ pub trait Engine: Send + Sync {
     /// The digest of the bytes that these sources of an image amount to; `None` where it cannot be had cheaply
     /// and surely.
     fn copied(&self, request: &CopiedRequest) -> Option<String>;
-
-    /// Hands a whole command line to the engine, standard streams included.
-    ///
-    /// # Errors
-    /// When it cannot be run or fails.
-    fn pass_through(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
 
     /// Hands a whole command line to the engine and shows nothing of what it prints.
     ///

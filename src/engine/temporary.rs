@@ -1,4 +1,4 @@
-//! Which calls may get a folder for temporary files of the build's own, and which keep the user's TMPDIR.
+//! Where temporary files lie: which calls may get a folder of the build's own for them, and which keep the user's TMPDIR.
 //!
 //! A call that is ended early leaves what it had in TMPDIR, so calls get a folder that goes with the build. But the engines
 //! also keep there what is to outlive a call:
@@ -9,8 +9,14 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use nix::unistd::geteuid;
+
+/// Where what may be as large as an image lies for the time of a build: as the engines, not in `/tmp`.
+pub fn large() -> PathBuf {
+    std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from)
+}
 
 /// Whether a call may get another TMPDIR than the user's.
 pub fn can_lie_elsewhere(mounts_cache: bool) -> bool {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::shared::{Ended, locked};
 use super::stage::{StageWorker, Standing};
-use crate::engine::{EngineError, ListedImage, StepCall, can_lie_elsewhere};
+use crate::engine::{EngineError, ListedImage, StepCall, temporary};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
 use crate::image::ImageId;
@@ -80,7 +80,8 @@ impl StageWorker<'_> {
                 build_args: step.build_args.clone(),
                 flags,
                 iidfile: folder.join("iid"),
-                temporary: can_lie_elsewhere(step.mounts_cache).then(|| execution.scratch.to_owned()),
+                temporary: temporary::can_lie_elsewhere(step.mounts_cache)
+                    .then(|| execution.scratch.to_owned()),
                 mark: format!("stagecache-{}", uuid::Uuid::now_v7()),
                 stdin: execution.stdin.then_some(()),
             })

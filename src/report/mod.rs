@@ -7,7 +7,7 @@ pub mod steps;
 pub mod table;
 pub mod template;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -22,8 +22,16 @@ pub struct ClosedPipe;
 /// # Errors
 /// [`ClosedPipe`] when nobody reads it any more, and when it cannot be written.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    print_all(&mut text.as_bytes())
+}
+
+/// Writes bytes to standard output, as they are.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_all(from: &mut dyn Read) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match io::copy(from, &mut out).and_then(|_| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
         written => written.context("writing to standard output"),
     }

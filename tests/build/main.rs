@@ -11,6 +11,7 @@ mod host;
 mod images;
 mod keys;
 mod other_machine;
+mod outputs;
 mod patch;
 mod policies;
 mod remote;

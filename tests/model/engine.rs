@@ -455,10 +455,6 @@ impl Engine for ModelEngine {
         Some(digest(&format!("{found:?}")))
     }
 
-    fn pass_through(&self, verb: &'static str, _: &[OsString]) -> Result<(), EngineError> {
-        Err(failed(verb, "the model does not do this"))
-    }
-
     fn quietly(&self, verb: &'static str, _: &[OsString]) -> Result<(), EngineError> {
         Err(failed(verb, "the model does not do this"))
     }

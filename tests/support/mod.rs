@@ -606,7 +606,7 @@ impl Scenario {
 /// Path to what is there: type, mode, owner, content; and `PATH@NAME` to the value of an extended attribute of users.
 pub type Files = BTreeMap<String, String>;
 
-fn files_of(archive: File) -> Files {
+pub fn files_of(archive: impl Read) -> Files {
     let mut archive = tar::Archive::new(archive);
     let mut files = Files::new();
     for entry in archive.entries().unwrap() {

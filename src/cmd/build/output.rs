@@ -2,15 +2,19 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context;
 
 use super::BuildResult;
-use crate::engine;
+use crate::engine::{self, Engine, temporary};
+use crate::flags::values::Output;
 use crate::image::ImageId;
 use crate::record::BuildRecord;
+use crate::report::print_all;
 use crate::request::BuildRequest;
 use crate::session::Session;
+use crate::tip;
 
 pub(super) fn finish(
     session: &Session,
@@ -53,32 +57,60 @@ pub(super) fn export(session: &Session, request: &BuildRequest, image: &ImageId)
     if request.outputs.is_empty() {
         return Ok(());
     }
-    let folder =
-        tempfile::Builder::new().prefix("stagecache-output-").tempdir().context("making a folder")?;
+    let engine = session.engine.as_ref();
+    let plain = tip::without_triggers(&engine.image(image)?, &new_mark())?;
+    let image = match &plain {
+        Some(plain) => &engine.commit_config(plain, None).context("making an image without its ONBUILD")?,
+        None => image,
+    };
+    let written = request.outputs.iter().try_for_each(|output| export_to(engine, output, image));
+    if plain.is_some() {
+        engine.remove(&[image.to_string()]).context("removing the image that was made for --output")?;
+    }
+    written
+}
+
+fn export_to(engine: &dyn Engine, output: &Output, image: &ImageId) -> anyhow::Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("stagecache-output-")
+        .tempdir_in(temporary::large())
+        .context("making a folder (free some space, or set TMPDIR)")?;
     let containerfile = folder.path().join("Containerfile");
     fs::write(&containerfile, format!("FROM {image}\n")).context("writing a Containerfile")?;
-    for output in &request.outputs {
-        let mark = format!("stagecache-{}", uuid::Uuid::now_v7());
-        let mut args: Vec<OsString> = [
-            "build",
-            "--quiet",
-            "--no-cache",
-            "--pull=never",
-            "--rm=true",
-            "--force-rm=true",
-            "--layers=false",
-        ]
-        .map(OsString::from)
-        .to_vec();
-        args.push(engine_flag("output", output));
-        args.push(engine::marked(&mark));
-        args.push(engine_flag("iidfile", folder.path().join("iid").as_os_str()));
-        args.push(engine_flag("file", containerfile.as_os_str()));
-        args.push(folder.path().into());
-        session.engine.pass_through("build --output", &args)?;
-        session.engine.sweep(&mark)?;
+    let tar = |path: &Path| {
+        let mut value = OsString::from("type=tar,dest=");
+        value.push(path);
+        value
+    };
+    // Beside an archive on its standard output the engine may say other things there (podman).
+    let archive = folder.path().join("archive.tar");
+    let output = match output {
+        Output::Dir(path) => path.clone().into_os_string(),
+        Output::Tar(path) => tar(path),
+        Output::Stdout => tar(&archive),
+    };
+    let mark = new_mark();
+    let mut args: Vec<OsString> =
+        ["build", "--quiet", "--no-cache", "--pull=never", "--rm=true", "--force-rm=true", "--layers=false"]
+            .map(OsString::from)
+            .to_vec();
+    args.push(engine_flag("output", &output));
+    args.push(engine::marked(&mark));
+    args.push(engine_flag("iidfile", folder.path().join("iid").as_os_str()));
+    args.push(engine_flag("file", containerfile.as_os_str()));
+    args.push(folder.path().into());
+    let built = engine.quietly("build --output", &args);
+    engine.sweep(&mark)?;
+    built?;
+    if archive.exists() {
+        let mut archive = fs::File::open(&archive).context("reading what --output=- is to print")?;
+        print_all(&mut archive)?;
     }
     Ok(())
+}
+
+fn new_mark() -> String {
+    format!("stagecache-{}", uuid::Uuid::now_v7())
 }
 
 pub(super) fn engine_flag(name: &str, value: &std::ffi::OsStr) -> OsString {
