@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use super::commit::Import;
 use super::layers::{self, Layers};
+use super::own_lines::OwnLines;
 use super::storage::{self, ImageStore, ListedImage, Listing};
 use super::{
     CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, LayerSource, Probed, StepCall, argv,
@@ -70,6 +71,24 @@ impl CliEngine {
         self.check(verb, ended)
     }
 
+    /// Runs a call of `build` and hands on what its instructions print.
+    fn stream(
+        &self,
+        invocation: &Invocation,
+        stdin: Stdio,
+        call: &StepCall,
+        output: &mut dyn FnMut(OutputLine),
+    ) -> Result<Ended, EngineError> {
+        let mut own = OwnLines::new(self.probed.kind, call.layers, &call.names);
+        let mut each = |line: OutputLine| match line {
+            OutputLine::Stdout(line) => own.line(line, &mut |line| output(OutputLine::Stdout(line))),
+            line => output(line),
+        };
+        let ended = process::stream(invocation, stdin, &mut each).map_err(|e| self.start_error(e))?;
+        own.end(ended.status.success(), &mut |line| output(OutputLine::Stdout(line)));
+        Ok(ended)
+    }
+
     fn broken(&self, verb: &'static str, problem: impl Into<String>) -> EngineError {
         EngineError::Result { program: self.probed.kind.name().to_owned(), verb, problem: problem.into() }
     }
@@ -90,26 +109,6 @@ impl CliEngine {
     }
 }
 
-/// Lines that the engine prints of itself: of no use where a call is one step. Only what is shown hangs on this.
-///
-/// `--quiet` would leave them out and the output of a RUN with them (1.28).
-fn is_the_engines_own(line: &[u8]) -> bool {
-    let Ok(line) = std::str::from_utf8(line) else { return false };
-    let step = line.strip_prefix("[1/1] ").unwrap_or(line);
-    let is_step = |rest: &str| {
-        let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-        digits.starts_with('/') && digits != rest
-    };
-    step.strip_prefix("STEP ").is_some_and(is_step)
-        || step == "COMMIT"
-        || step.starts_with("COMMIT localhost/stagecache/")
-        || line
-            .strip_prefix("--> ")
-            .is_some_and(|id| id.len() >= 11 && id.bytes().all(|b| b.is_ascii_hexdigit()))
-        || line.starts_with("Successfully tagged localhost/stagecache/")
-        || ImageId::parse(line).is_some()
-}
-
 /// What an engine says when it cannot seal the copy of its program that it runs in a container: the kernel is moving the
 /// copy's pages, as it does where memory is short (buildah 1.28 and podman 4.3, `Close_Fd` of containers/storage, chroot
 /// isolation; twice in a round of the tests on a busy machine). The command has not run then, and the same call works.
@@ -125,19 +124,13 @@ impl Engine for CliEngine {
     fn build(&self, call: &StepCall, output: &mut dyn FnMut(OutputLine)) -> Result<ImageId, EngineError> {
         let invocation = argv::build_step(self.probed.kind, self.invocation(), call);
         let stdin = if call.stdin.is_some() { Stdio::inherit() } else { Stdio::null() };
-        let mut each = |line: OutputLine| {
-            if !matches!(&line, OutputLine::Stdout(bytes) if is_the_engines_own(bytes)) {
-                output(line);
-            }
-        };
-        let mut ended = process::stream(&invocation, stdin, &mut each).map_err(|e| self.start_error(e))?;
+        let mut ended = self.stream(&invocation, stdin, call, output)?;
         for _ in 0..CALLS_AGAIN {
             if ended.status.success() || !ended.stderr_tail.contains(NOT_SEALED) || call.stdin.is_some() {
                 break;
             }
             self.sweep(&call.mark)?;
-            ended =
-                process::stream(&invocation, Stdio::null(), &mut each).map_err(|e| self.start_error(e))?;
+            ended = self.stream(&invocation, Stdio::null(), call, output)?;
         }
         self.check("build", ended)?;
         let id = fs::read_to_string(&call.iidfile).unwrap_or_default();

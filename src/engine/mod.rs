@@ -9,6 +9,7 @@ mod commit;
 mod copied;
 pub mod layer;
 pub mod layers;
+mod own_lines;
 mod probe;
 pub mod storage;
 pub mod temporary;

@@ -10,6 +10,7 @@ mod failure;
 mod host;
 mod images;
 mod keys;
+mod lines;
 mod other_machine;
 mod outputs;
 mod patch;

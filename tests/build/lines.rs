@@ -1,0 +1,60 @@
+//! What is shown of the output of a build: all that its commands print, and nothing of what the engine says around them.
+
+use crate::support::{BOTH, Built, Scenario};
+
+/// Lines that the engines print of themselves.
+const LOOKALIKES: &[&str] = &[
+    "COMMIT",
+    "COMMIT localhost/stagecache/a",
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "STEP 1/2: x",
+    "[1/1] STEP 2/2: x",
+    "--> 0123456789ab",
+    "Successfully tagged localhost/stagecache/a",
+    "COMMIT",
+];
+
+/// The lines of all commands' output, without what the progress puts in front.
+fn printed(built: &Built) -> Vec<&str> {
+    let of_command =
+        |line: &'_ str| line.starts_with('[') && !line.contains("] BUILD ") && !line.contains("] done in ");
+    let lines = built.stderr.lines().filter(|line| of_command(line));
+    lines.map(|line| line.split_once("] ").unwrap().1).collect()
+}
+
+#[test]
+fn lines_that_look_like_the_engines_own_are_shown_and_the_engines_own_are_not() {
+    let print: String = LOOKALIKES.iter().map(|line| format!("echo '{line}'; ")).collect();
+    let file = format!(
+        "FROM docker.io/library/busybox AS a\nWORKDIR /w\nRUN echo first\nRUN {print}\nRUN printf 'no newline'\n\
+         FROM a\nCOPY --from=a /bin/sh /sh\nENV A=1\nRUN echo last; echo COMMIT\nCMD x\n"
+    );
+    for kind in BOTH {
+        for flags in
+            [&["--layers=true"][..], &["--layers=false"], &["--layers=false", "--tag=localhost/app:1"]]
+        {
+            let built = Scenario::on(kind, &file).build(flags).ok();
+            let lines = printed(&built);
+            // One line of the engine's stands behind what has no newline, where more instructions follow.
+            let expected: Vec<&str> = ["first"]
+                .iter()
+                .chain(LOOKALIKES)
+                .chain(&["no newline", "last", "COMMIT"])
+                .copied()
+                .collect();
+            assert_eq!(lines, expected, "{kind:?} {flags:?}: {}", built.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_a_command_prints_last_before_it_fails_is_shown_too() {
+    let file =
+        "FROM docker.io/library/busybox\nRUN echo said; echo COMMIT; echo '--> 0123456789ab'; exit 3\n";
+    for kind in BOTH {
+        let built = Scenario::on(kind, file).build(&[]).fails(3);
+        let said = ["said", "COMMIT", "--> 0123456789ab"];
+        let lines: Vec<&str> = printed(&built).into_iter().filter(|line| said.contains(line)).collect();
+        assert_eq!(lines, said, "{kind:?}: {}", built.stderr);
+    }
+}
