@@ -7,6 +7,7 @@ pub mod cmd;
 pub mod completion;
 pub mod containerfile;
 pub mod context;
+pub mod destination;
 pub mod engine;
 pub mod event;
 pub mod execute;

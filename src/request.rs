@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 
 use crate::containerfile::Rules;
+use crate::destination::{self, is_destination};
 use crate::engine::{EngineKind, Probed, Version};
 use crate::flags::values::{self, BuildContext, Environment, Output};
 use crate::flags::{BuildFlags, Platform, PullPolicy, Role, go, platform, pull_policy};
@@ -69,6 +70,10 @@ pub struct BuildRequest {
     pub ignore_file_mode: bool,
     /// Names for the target's image.
     pub names: Vec<String>,
+    /// Where else it is written: `--tag` with a transport.
+    pub destinations: Vec<OsString>,
+    /// Whether its layers are written there as they are.
+    pub uncompressed: bool,
     /// `--iidfile`.
     pub iid_file: Option<PathBuf>,
     /// `--iidfile-raw`.
@@ -263,7 +268,13 @@ impl BuildRequest {
             no_cache_stages: texts("no-cache-filter").into_iter().collect(),
             time_to_live: values::cache_ttl(flags)?,
             ignore_file_mode: flags.bool("ignore-file-mode").unwrap_or(false),
-            names: texts("tag"),
+            names: names(flags),
+            destinations: flags
+                .values("tag")
+                .filter(|tag| is_destination(tag))
+                .map(OsStr::to_owned)
+                .collect(),
+            uncompressed: flags.bool("disable-compression").unwrap_or(true),
             iid_file: path("iidfile"),
             iid_file_raw: path("iidfile-raw"),
             manifest: text("manifest"),
@@ -308,22 +319,12 @@ impl BuildRequest {
     }
 
     fn check(&self, flags: &BuildFlags, probed: &Probed) -> anyhow::Result<()> {
-        // A name with a transport (`docker-archive:...`) is the engine's to judge.
-        const TRANSPORTS: &[&str] = &[
-            "docker:",
-            "oci:",
-            "oci-archive:",
-            "docker-archive:",
-            "docker-daemon:",
-            "dir:",
-            "containers-storage:",
-        ];
-        let plain = |name: &&String| !TRANSPORTS.iter().any(|transport| name.starts_with(transport));
-        if let Some(name) = self.names.iter().filter(plain).find(|name| !crate::names::is_valid(name)) {
+        if let Some(name) = self.names.iter().find(|name| !crate::names::is_valid(name)) {
             bail!(
                 "--tag={name}: not a name for an image; write NAME[:TAG] in lower case, like localhost/app:1"
             );
         }
+        self.destinations.iter().try_for_each(|destination| destination::check(destination))?;
         // Written when all is done: a folder that is not there has to be known before.
         let written = [
             ("iidfile", &self.iid_file),
@@ -379,6 +380,12 @@ impl BuildRequest {
         };
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
+}
+
+/// The names that `--tag` gives in the storage, which may be named as such.
+fn names(flags: &BuildFlags) -> Vec<String> {
+    let plain = flags.values("tag").filter(|tag| !is_destination(tag)).map(OsStr::to_string_lossy);
+    plain.map(|tag| tag.strip_prefix("containers-storage:").unwrap_or(&tag).to_owned()).collect()
 }
 
 /// A size as docker's go-units reads it: `64m`, `1.5GiB`.

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use argv::{ignore_file_to_name, marked};
+pub use argv::{flag, ignore_file_to_name, marked};
 pub use cli::CliEngine;
 pub use layer::LayerSource;
 pub use layers::Layers;

@@ -6,6 +6,7 @@ mod support;
 mod again;
 mod bad_input;
 mod caches;
+mod destinations;
 mod failure;
 mod host;
 mod images;

@@ -34,7 +34,8 @@ fn a_policy_that_rejects_by_default_does_not_stand_in_the_way_of_what_we_make() 
                 command.arg(scenario.context());
                 scenario.ended(command).ok()
             };
-            build(&[flags, &["-t", "app:1", "-t", "app:2"]].concat());
+            let folder = format!("dir:{}", scenario.folder().join("image").display());
+            build(&[flags, &["-t", "app:1", "-t", "app:2", "-t", &folder]].concat());
             scenario.write("d/one", "changed");
             build(&[flags, &["--label=l=1"]].concat());
         }

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Context;
 
 use super::BuildResult;
-use crate::engine::{self, Engine, temporary};
+use crate::engine::{self, Engine, EngineKind, temporary};
 use crate::flags::values::Output;
 use crate::image::ImageId;
 use crate::record::BuildRecord;
@@ -26,6 +27,7 @@ pub(super) fn finish(
     }
     for result in results {
         export(session, request, &result.image)?;
+        write_to_destinations(session, request, &result.image)?;
     }
     let Some(last) = results.last() else { return Ok(()) };
     write_metadata(request, &last.record)?;
@@ -94,10 +96,10 @@ fn export_to(engine: &dyn Engine, output: &Output, image: &ImageId) -> anyhow::R
         ["build", "--quiet", "--no-cache", "--pull=never", "--rm=true", "--force-rm=true", "--layers=false"]
             .map(OsString::from)
             .to_vec();
-    args.push(engine_flag("output", &output));
+    args.push(engine::flag("output", &output));
     args.push(engine::marked(&mark));
-    args.push(engine_flag("iidfile", folder.path().join("iid").as_os_str()));
-    args.push(engine_flag("file", containerfile.as_os_str()));
+    args.push(engine::flag("iidfile", folder.path().join("iid")));
+    args.push(engine::flag("file", &containerfile));
     args.push(folder.path().into());
     let built = engine.quietly("build --output", &args);
     engine.sweep(&mark)?;
@@ -113,10 +115,34 @@ fn new_mark() -> String {
     format!("stagecache-{}", uuid::Uuid::now_v7())
 }
 
-pub(super) fn engine_flag(name: &str, value: &std::ffi::OsStr) -> OsString {
-    let mut flag = OsString::from(format!("--{name}="));
-    flag.push(value);
-    flag
+/// Writes the finished image to each destination.
+fn write_to_destinations(session: &Session, request: &BuildRequest, image: &ImageId) -> anyhow::Result<()> {
+    if request.destinations.is_empty() {
+        return Ok(());
+    }
+    // A commit is not held to the policy of the machine.
+    let folder = tempfile::Builder::new().prefix("stagecache-push-").tempdir().context("making a folder")?;
+    let policy = folder.path().join("policy.json");
+    let text = r#"{"default":[{"type":"reject"}],"transports":{"containers-storage":{"":[{"type":"insecureAcceptAnything"}]}}}"#;
+    fs::write(&policy, text).context("writing a policy")?;
+    for destination in &request.destinations {
+        let mut args: Vec<OsString> = ["push", "--quiet"].map(OsString::from).to_vec();
+        args.push(engine::flag("signature-policy", &policy));
+        // podman takes layers as they are in the storage, except for a registry (4.3).
+        if session.engine.probed().kind == EngineKind::Buildah && request.uncompressed {
+            args.push("--disable-compression".into());
+        }
+        if destination.as_bytes().starts_with(b"docker:") {
+            let of_policy = |flag: &&OsString| flag.as_bytes().starts_with(b"--signature-policy");
+            args.extend(request.pull_flags.iter().filter(|flag| !of_policy(flag)).cloned());
+        }
+        args.extend([image.as_str().into(), destination.clone()]);
+        session
+            .engine
+            .quietly("push", &args)
+            .with_context(|| format!("writing --tag={}", destination.to_string_lossy()))?;
+    }
+    Ok(())
 }
 
 /// Adds the images to a manifest list, which is made where it is not there.
