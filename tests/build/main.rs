@@ -4,6 +4,7 @@
 mod support;
 
 mod again;
+mod at_once;
 mod bad_input;
 mod caches;
 mod destinations;
