@@ -29,7 +29,7 @@ use self::slots::Slots;
 use self::stage::Standing;
 use crate::bases::BaseImage;
 use crate::containerfile::{Containerfile, Rules};
-use crate::engine::{Engine, Listing};
+use crate::engine::{Engine, KeptContainers, Listing};
 use crate::event::{BuildFailure, Event};
 use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::StepKey;
@@ -89,6 +89,8 @@ pub struct Execution<'a> {
     pub waits: bool,
     /// Whether the layer of a COPY may be made of that of last time.
     pub patch_layers: bool,
+    /// Which working containers stay.
+    pub kept_containers: KeptContainers,
     /// Where step Containerfiles lie.
     pub scratch: &'a Path,
 }

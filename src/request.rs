@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::containerfile::Rules;
 use crate::destination::{self, is_destination};
-use crate::engine::{EngineKind, Probed, Version};
+use crate::engine::{EngineKind, KeptContainers, Probed, Version};
 use crate::flags::values::{self, BuildContext, Environment, Output};
 use crate::flags::{BuildFlags, Platform, PullPolicy, Role, go, platform, pull_policy};
 use crate::image::ImageFormat;
@@ -116,6 +116,8 @@ pub struct BuildRequest {
     pub env_instruction: Option<String>,
     /// Whether a step waits for another build that runs the same one: not with `--no-wait`.
     pub waits: bool,
+    /// `--rm=false` and `--force-rm=false`.
+    pub kept_containers: KeptContainers,
     /// `--patch-layers`.
     pub patch_layers: bool,
     /// `--stage-labels`.
@@ -301,6 +303,7 @@ impl BuildRequest {
             target_in_one_call: squashes,
             stdin: flags.bool("stdin").unwrap_or(false),
             waits: !flags.bool("no-wait").unwrap_or(false),
+            kept_containers: kept_containers(flags, probed.kind),
             patch_layers: flags.bool("patch-layers").unwrap_or(true),
             stage_labels: flags.bool("stage-labels").unwrap_or(true),
             save_stages: flags.bool("save-stages").unwrap_or(false),
@@ -380,6 +383,13 @@ impl BuildRequest {
         };
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
+}
+
+/// buildah's `--force-rm` is off where no flag says otherwise, and podman's is on; without any flag we keep nothing.
+fn kept_containers(flags: &BuildFlags, kind: EngineKind) -> KeptContainers {
+    let of_all = flags.bool("rm") == Some(false);
+    let by_default = of_all && kind == EngineKind::Buildah;
+    KeptContainers { of_all, of_last: flags.bool("force-rm").map_or(by_default, |force| !force) }
 }
 
 /// The names that `--tag` gives in the storage, which may be named as such.

@@ -628,6 +628,7 @@ impl<'a> Build<'a> {
             stdin: self.request.stdin,
             waits: self.request.waits,
             patch_layers: self.request.patch_layers,
+            kept_containers: self.request.kept_containers,
             scratch: scratch.path(),
         };
         let (sender, events) = mpsc::channel();

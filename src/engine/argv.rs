@@ -52,7 +52,10 @@ pub fn build_step(kind: EngineKind, invocation: Invocation, call: &StepCall) -> 
     let mut args: Vec<OsString> = vec!["build".into()];
     // The user's flags first: what we must hold stands behind them and wins.
     args.extend(call.flags.iter().cloned());
-    args.extend(["--no-cache", "--pull=never", "--rm=true", "--force-rm=true"].map(OsString::from));
+    args.extend(["--no-cache", "--pull=never"].map(OsString::from));
+    for (name, keeps) in [("rm", call.kept.of_all), ("force-rm", call.kept.of_last)] {
+        args.push(flag(name, if keeps { "false" } else { "true" }));
+    }
     // podman takes no `--layers`, not even a false one, beside `--squash`, which means the same (4.3).
     if kind == EngineKind::Buildah || !call.flags.iter().any(squashes) {
         args.push(flag("layers", if call.layers { "true" } else { "false" }));
@@ -156,7 +159,7 @@ pub fn remove(kind: EngineKind, invocation: Invocation, names: &[String]) -> Inv
 
 #[cfg(test)]
 mod tests {
-    use super::super::commit;
+    use super::super::{KeptContainers, commit};
     use super::*;
     use crate::image::{ComposedImage, ImageFormat, scratch};
 
@@ -172,6 +175,7 @@ mod tests {
             flags: vec!["--network=none".into(), "--pull=always".into()],
             iidfile: "/t/iid".into(),
             temporary: None,
+            kept: KeptContainers::default(),
             mark: "stagecache-7".into(),
             stdin: None,
         }
@@ -215,6 +219,13 @@ mod tests {
             invocation.args.iter().any(|arg| arg == "--layers=false")
         };
         assert_eq!((layers("--squash=true"), layers("--quiet")), (false, true));
+    }
+
+    #[test]
+    fn containers_stay_where_the_user_asks_for_it() {
+        let call = StepCall { kept: KeptContainers { of_all: true, of_last: false }, ..call() };
+        let shown = build_step(EngineKind::Buildah, Invocation::new("e"), &call).shown();
+        assert!(shown.contains("--rm=false --force-rm=true"), "{shown}");
     }
 
     #[test]

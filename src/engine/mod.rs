@@ -60,6 +60,16 @@ impl fmt::Display for Version {
     }
 }
 
+/// Which working containers stay, as the user asks for with `--rm=false` and `--force-rm=false`. The engines keep them in
+/// layers alone: a stage that is one commit leaves none (1.28, 1.39, 1.43, podman 4.3, 5.4, 5.8).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeptContainers {
+    /// Those of instructions that succeed, but for the last of each stage.
+    pub of_all: bool,
+    /// That of the last instruction of each stage that ran: where all are kept, or where it failed.
+    pub of_last: bool,
+}
+
 /// One `build` call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepCall {
@@ -84,6 +94,8 @@ pub struct StepCall {
     /// Where the engine puts its temporary files: gone with the build, also when a call is ended early. Nothing where they
     /// belong where the user has them ([`temporary::can_lie_elsewhere`]).
     pub temporary: Option<PathBuf>,
+    /// Which of its working containers stay.
+    pub kept: KeptContainers,
     /// By what the call's working container is known, should it leave one: no other call's.
     pub mark: String,
     /// What the call reads from standard input (`--stdin` hands ours on).

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::shared::{Ended, locked};
 use super::stage::{StageWorker, Standing};
-use crate::engine::{EngineError, ListedImage, StepCall, temporary};
+use crate::engine::{EngineError, KeptContainers, ListedImage, StepCall, temporary};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
 use crate::image::ImageId;
@@ -35,6 +35,11 @@ impl StageWorker<'_> {
         let stages = self.stages_in_front(step)?;
         let text = self.text(step, from, stages);
         self.built.extend_from_slice(&text);
+        // In one commit the engine keeps none.
+        let mut kept = if self.stage.layers { execution.kept_containers } else { KeptContainers::default() };
+        let keeps_failed = kept.of_last;
+        // The last instruction of a call is the last of its stage in the last call alone.
+        kept.of_last |= kept.of_all && (n + 1 < self.stage.steps.len() || !self.stage.tail.is_empty());
         let prepare = || -> anyhow::Result<StepCall> {
             let empty = folder.join("context");
             fs::create_dir_all(&empty).context("making a folder for a step")?;
@@ -74,7 +79,7 @@ impl StageWorker<'_> {
                 containerfile,
                 context: if step.uses_context { execution.context.to_owned() } else { empty },
                 ignore_file: execution.ignore_file.clone().filter(|_| step.uses_context),
-                layers: step.in_layers,
+                layers: step.in_layers || kept != KeptContainers::default(),
                 names: self.building_names(n),
                 build_contexts,
                 build_args: step.build_args.clone(),
@@ -82,6 +87,7 @@ impl StageWorker<'_> {
                 iidfile: folder.join("iid"),
                 temporary: temporary::can_lie_elsewhere(step.mounts_cache)
                     .then(|| execution.scratch.to_owned()),
+                kept,
                 mark: format!("stagecache-{}", uuid::Uuid::now_v7()),
                 stdin: execution.stdin.then_some(()),
             })
@@ -105,12 +111,14 @@ impl StageWorker<'_> {
                 Ok((image, duration_ms))
             }
             Err(error) => {
-                let swept = execution.engine.sweep(&call.mark);
+                let stopped = self.shared.stopped() || matches!(error, EngineError::Interrupted);
+                let stays = keeps_failed && !stopped;
+                let swept = if stays { Ok(()) } else { execution.engine.sweep(&call.mark) };
                 if let Err(problem) = swept {
                     self.shared.send(Event::Warning(format!("a working container may be left: {problem}")));
                 }
                 self.shared.send(Event::Failed { step: id });
-                if self.shared.stopped() || matches!(error, EngineError::Interrupted) {
+                if stopped {
                     return Err(Ended::Stopped);
                 }
                 let (first, last) = step.lines;

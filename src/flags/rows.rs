@@ -85,7 +85,7 @@ pub const FLAGS: &[FlagSpec] = rows! {
     Ours "file" CommaList .short('f').value("FILE", super::table::ValueType::File)
         "the Containerfile, - for stdin, or a URL", "its instructions are in the keys, its name is not";
     Ours "force-rm" Bool
-        "remove working containers even when the build fails", "we always remove them";
+        "remove working containers even when the build fails", "says what stays, not what is made";
     Ours "from" Value .text("IMAGE")
         "use this image in the first FROM", "the image that it resolves to is in the key";
     Ours "help" Bool .short('h')
@@ -126,7 +126,7 @@ pub const FLAGS: &[FlagSpec] = rows! {
     Ours "quiet" Bool .short('q')
         "print the image id only", "says how output looks";
     Ours "rm" Bool .alias(&["purge"])
-        "remove working containers after a build", "we always remove them";
+        "remove working containers after a build", "says what stays, not what is made";
     Ours "save-stages" Bool .since(44).emulated()
         "leave exactly one unnamed image for each stage", "decides which names stage images get";
     Ours "skip-unused-stages" Bool

@@ -7,6 +7,7 @@ mod again;
 mod at_once;
 mod bad_input;
 mod caches;
+mod containers;
 mod destinations;
 mod failure;
 mod host;
