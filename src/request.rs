@@ -10,8 +10,8 @@ use anyhow::{Context, anyhow, bail};
 use crate::containerfile::Rules;
 use crate::destination::{self, is_destination};
 use crate::engine::{EngineKind, KeptContainers, Probed, Version};
-use crate::flags::values::{self, BuildContext, Environment, Output};
-use crate::flags::{BuildFlags, Platform, PullPolicy, Role, go, platform, pull_policy};
+use crate::flags::values::{self, BuildContext, Environment, Output, SecretSource};
+use crate::flags::{BuildFlags, KeptFiles, Platform, PullPolicy, Role, go, platform, pull_policy};
 use crate::image::ImageFormat;
 use crate::tip::{CreatedAnnotation, TipFlags};
 use crate::upkeep::Bound;
@@ -140,6 +140,8 @@ pub struct BuildRequest {
     pub keep_storage: Bound,
     /// `--print-containerfiles`.
     pub print_containerfiles: bool,
+    /// Files that the flags name, which live as long as the request.
+    pub kept_files: KeptFiles,
     /// Things to say before the build.
     pub warnings: Vec<String>,
 }
@@ -174,6 +176,8 @@ impl BuildRequest {
     /// When a value is not valid, or a flag asks for what cannot be done.
     pub fn new(flags: &BuildFlags, probed: &Probed) -> anyhow::Result<Self> {
         let environment: Environment = std::env::vars_os().collect();
+        let (flags, kept_files) = flags.keeping_files()?;
+        let flags = &flags;
         let text = |name: &str| {
             flags.value(name).map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty())
         };
@@ -315,6 +319,7 @@ impl BuildRequest {
             keep_stages: keep_stages(text("keep-stages").as_deref())?,
             keep_storage: text("keep-storage").as_deref().map(Bound::parse).transpose()?.unwrap_or_default(),
             print_containerfiles: flags.bool("print-containerfiles").unwrap_or(false),
+            kept_files,
             warnings,
         };
         request.check(flags, probed)?;
@@ -328,6 +333,18 @@ impl BuildRequest {
             );
         }
         self.destinations.iter().try_for_each(|destination| destination::check(destination))?;
+        // All versions look for them at once, also where nothing is pulled; for that in REGISTRY_AUTH_FILE none does.
+        let authfile = flags.value("authfile").filter(|path| !path.is_empty());
+        if let Some(path) = authfile.map(std::path::Path::new).filter(|path| !path.exists()) {
+            bail!("--authfile={}: there is no such file", path.display());
+        }
+        for (id, source) in values::secrets(flags, &std::env::vars_os().collect()).unwrap_or_default() {
+            if let SecretSource::File(path) = source
+                && !path.exists()
+            {
+                bail!("--secret id={id}: there is no file {}", path.display());
+            }
+        }
         // Written when all is done: a folder that is not there has to be known before.
         let written = [
             ("iidfile", &self.iid_file),

@@ -10,6 +10,7 @@ mod caches;
 mod containers;
 mod destinations;
 mod failure;
+mod files;
 mod host;
 mod images;
 mod keys;
