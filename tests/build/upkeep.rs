@@ -348,3 +348,25 @@ fn the_cache_is_held_below_its_bound_by_taking_the_oldest() {
     assert_eq!((scenario.has(&images[1]), scenario.has(&images[2])), (false, false));
     assert_eq!(scenario.build(&[]).ok().builds(), 0, "what the last build made stays");
 }
+
+#[test]
+fn a_result_without_a_name_stays_as_natively() {
+    for kind in BOTH {
+        let scenario = Scenario::on(
+            kind,
+            "FROM docker.io/library/busybox AS a\nCOPY f /f\nFROM docker.io/library/busybox\nCOPY --from=a /f /g\n",
+        );
+        let results: Vec<String> = (0..5)
+            .map(|n| {
+                scenario.write("f", &format!("{n}\n"));
+                scenario.build(&[]).ok().image()
+            })
+            .collect();
+        for result in &results {
+            assert!(scenario.has(result), "{kind:?}: a result is gone");
+        }
+        let named: Vec<_> = scenario.listed().into_iter().flat_map(|image| image.names).collect();
+        let of_a = named.iter().filter(|name| name.starts_with("localhost/stagecache/a:")).count();
+        assert_eq!(of_a, 3, "{named:?}");
+    }
+}

@@ -142,11 +142,19 @@ impl Build<'_> {
     }
 
     /// Adds this build's names to those that are kept, and returns the ones that fall out.
+    ///
+    /// A result that has no other name than ours stays, as it stays natively without any: whoever built it may only have
+    /// its id. It goes with `prune`, or when the cache is held below its bound.
     pub(super) fn retire(&self, kept: &[(String, String)]) -> anyhow::Result<Vec<String>> {
         let keep = match self.request.keep_stages {
             KeepStages::All => usize::MAX,
             KeepStages::Last(n) => n,
         };
-        self.session.store.keep_names(&self.identity, kept, keep)
+        let target = &self.graph.target_stage().name;
+        let is_result = |(stage, _): &&(String, String)| self.request.names.is_empty() && stage == target;
+        let (results, stages): (Vec<_>, Vec<_>) = kept.iter().partition(is_result);
+        let own = |names: Vec<&(String, String)>| names.into_iter().cloned().collect::<Vec<_>>();
+        self.session.store.keep_names(&self.identity, &own(results), usize::MAX)?;
+        self.session.store.keep_names(&self.identity, &own(stages), keep)
     }
 }
