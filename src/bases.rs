@@ -90,11 +90,9 @@ impl<'a> Bases<'a> {
         self.known().retain(|(name, _), _| crate::host::image_path(name).is_none());
     }
 
-    /// The images resolved so far for that platform, by the names they were asked by.
-    pub fn for_platform(&self, platform: Option<&str>) -> BTreeMap<String, BaseImage> {
-        let known = self.known();
-        let asked = known.iter().filter(|((_, of), _)| of.as_deref() == platform);
-        asked.map(|((name, _), base)| (name.clone(), base.clone())).collect()
+    /// The images resolved so far, by the names and platforms they were asked by.
+    pub fn resolved(&self) -> BTreeMap<(String, Option<String>), BaseImage> {
+        self.known().clone()
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, Option<String>), BaseImage>> {

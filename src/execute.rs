@@ -53,8 +53,8 @@ pub struct Execution<'a> {
     pub plan: &'a Plan,
     /// The target's index.
     pub target: usize,
-    /// The resolved images, by the name they were asked for.
-    pub images: &'a (dyn Fn(&str) -> anyhow::Result<BaseImage> + Sync),
+    /// The resolved images, by the name that they were asked for and the platform that the stage has of its own.
+    pub images: &'a (dyn Fn(&str, Option<&str>) -> anyhow::Result<BaseImage> + Sync),
     /// How many engine calls at a time.
     pub jobs: usize,
     /// The build context.

@@ -112,6 +112,13 @@ impl ImageConfig {
         }
     }
 
+    /// Says what platform the image is for.
+    pub fn set_platform(&mut self, platform: &Platform) {
+        self.os.clone_from(&platform.os);
+        self.architecture.clone_from(&platform.architecture);
+        self.variant.clone_from(&platform.variant);
+    }
+
     /// Applies a metadata instruction to the config and to the scope, and records it in the history.
     ///
     /// RUN, COPY and ADD change the scope at most; their layer and history come with

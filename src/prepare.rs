@@ -168,8 +168,8 @@ pub struct PreparedStage {
     pub tail: Vec<usize>,
     /// What the tail hangs on.
     pub tail_inputs: StepInputs,
-    /// The platform that the stage is for, where the user or FROM names one.
-    pub platform: Option<String>,
+    /// Whether the user names the platform that the build's images are for.
+    pub platform_given: bool,
 }
 
 /// What all stages of a build share.
@@ -194,6 +194,8 @@ pub struct Common<'a> {
     pub target_in_one_call: bool,
     /// The platform, for the key.
     pub platform: String,
+    /// Whether the user names it.
+    pub platform_given: bool,
     /// Flags that can change a result.
     pub key_flags: BTreeMap<String, Vec<String>>,
     /// Flags that concern the target alone.
@@ -311,10 +313,10 @@ pub fn images_named(graph: &StageGraph) -> BTreeSet<(String, Option<String>)> {
     for stage in graph.built() {
         let references =
             stage.references.iter().filter(|r| matches!(r.kind, ReferenceKind::Copy | ReferenceKind::Mount));
-        let copied = references.map(|reference| (&reference.origin, &None));
-        for (origin, platform) in copied.chain([(&stage.base, &stage.platform)]) {
+        for origin in references.map(|reference| &reference.origin).chain([&stage.base]) {
             if let Origin::Image(name) = origin {
-                names.insert((name.clone(), platform.clone()));
+                // `FROM --platform` counts for all images that the stage names (1.28, 1.39, 1.43).
+                names.insert((name.clone(), stage.platform.clone()));
             }
         }
     }

@@ -50,6 +50,8 @@ pub struct BuildRequest {
     pub platforms: Vec<Platform>,
     /// Whether the user asks for a platform.
     pub platform_given: bool,
+    /// Whether `--platform` does: only then is it an argument to 1.28, not with `--arch` and the like.
+    pub platform_is_arg: bool,
     /// One layer an instruction.
     pub layers: bool,
     /// OCI or docker.
@@ -263,6 +265,7 @@ impl BuildRequest {
             contexts: values::build_contexts(flags)?,
             platforms,
             platform_given,
+            platform_is_arg: flags.is_given("platform"),
             layers,
             format,
             pull: pull_policy(flags, probed.kind, probed.buildah.release())?,

@@ -56,8 +56,11 @@ pub fn step_text(
             has_heredoc: plain.is_none() && !item.instruction.heredocs.is_empty(),
         }
     });
+    // What it is for the engine knows of an image; 1.28 reads a literal platform as well.
+    let own = stage.stage.platform.as_ref().filter(|_| from == "scratch");
+    let from = own.map_or_else(|| from.to_owned(), |own| format!("--platform={own} {from}"));
     StepText {
-        from,
+        from: &from,
         stages,
         escape: file.escape,
         newline: file.newline(),

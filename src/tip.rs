@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::bases::BaseImage;
-use crate::containerfile::{Keyword, Rules};
+use crate::containerfile::{Keyword, Platform, Rules};
 use crate::image::{BASE_DIGEST, BASE_NAME, CREATED, ComposedImage, ImageFormat, StoredImage};
 use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed, linked};
 use crate::prepare::PreparedStage;
@@ -108,13 +108,7 @@ pub fn tip(
     flags: &TipFlags,
     now: &str,
 ) -> anyhow::Result<ComposedImage> {
-    let platform = last.or(ground.image).map_or_else(
-        || stage.scopes[0].build_args().target.clone(),
-        |image| {
-            crate::containerfile::Platform::parse(&image.platform())
-                .unwrap_or_else(|| stage.scopes[0].build_args().target.clone())
-        },
-    );
+    let platform = platform(stage, ground.image, last);
     let mut config = match ground.image {
         Some(base) => {
             let raw = serde_json::to_vec(&base.config).context("writing a base's config")?;
@@ -123,6 +117,7 @@ pub fn tip(
         }
         None => ImageConfig::scratch(&platform, format, rules),
     };
+    config.set_platform(&platform);
     if flags.drop_inherited_labels {
         config.clear_labels();
     }
@@ -187,6 +182,25 @@ pub fn tip(
     let written = config.get("created").and_then(Value::as_str).unwrap_or(&created);
     let annotations = annotations(&like, ground, flags, written);
     ComposedImage::new(&like, &config, annotations)
+}
+
+/// The platform that a stage's image says it is for: that of its last step; without one the base's, with system and
+/// architecture of the platform that the user names (1.28, 1.39, 1.43).
+fn platform(stage: &PreparedStage, base: Option<&StoredImage>, last: Option<&StoredImage>) -> Platform {
+    let args = stage.scopes[0].build_args();
+    let own = || stage.stage.platform.as_deref().and_then(Platform::parse);
+    let mut platform = match last.or(base) {
+        Some(image) => {
+            let part = |key| image.config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            Platform { os: part("os"), architecture: part("architecture"), variant: part("variant") }
+        }
+        None => own().unwrap_or_else(|| args.target.clone()),
+    };
+    if last.is_none() && stage.platform_given {
+        platform.os.clone_from(&args.target.os);
+        platform.architecture.clone_from(&args.target.architecture);
+    }
+    platform
 }
 
 struct NewLayer {

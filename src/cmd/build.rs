@@ -20,8 +20,8 @@ use self::naming::Named;
 use self::output::{finish, write_metadata};
 pub use self::sources::{Contexts, Sources};
 use self::sources::{heading_scope, named_values, stage_graph};
-use crate::bases::{BaseImage, Bases};
-use crate::containerfile::{PREDEFINED_ARGS, Rules as Dialect, Scope};
+use crate::bases::Bases;
+use crate::containerfile::{PREDEFINED_ARGS, Scope};
 use crate::context::CopiedTree;
 use crate::engine::{self, EngineKind, Listing, Version, ignore_file_to_name};
 use crate::event::BuildFailure;
@@ -190,7 +190,7 @@ impl<'a> Build<'a> {
     ) -> anyhow::Result<Self> {
         let engine = session.engine.as_ref();
         let heading = heading_scope(request, sources, platform, &Platform::host())?;
-        let graph = stage_graph(request, sources, &heading)?;
+        let graph = stage_graph(request, sources, platform, &heading)?;
         let listing = engine.list()?;
         let bases = Bases::new(engine, &session.store, request.pull, request.pull_flags.clone());
         let containerfile = match &sources.containerfile.real {
@@ -244,17 +244,14 @@ impl<'a> Build<'a> {
         let probed = session.engine.probed();
         let wanted = self.platform.to_string();
         let for_platform = request.platform_given.then_some(wanted.as_str());
-        // `FROM --platform` counts for the base in later engines (1.39, 1.43); 1.28 looks for the target's.
-        let counts = Dialect::of_buildah(probed.buildah.1.into()) >= Dialect::Buildah39;
-        let platform_of = |own: Option<&str>| own.filter(|_| counts).or(for_platform).map(str::to_owned);
         let mut listing = std::mem::take(&mut self.listing);
         for (name, own) in prepare::images_named(&self.graph) {
             // Errors are told where the name stands, by `prepare`.
-            let _ = self.bases.resolve(&mut listing, &name, platform_of(own.as_deref()).as_deref());
+            let _ = self.bases.resolve(&mut listing, &name, own.as_deref().or(for_platform));
         }
         let listed = std::cell::RefCell::new(listing);
         let image_of = |name: &str, own: Option<&str>| {
-            self.bases.resolve(&mut listed.borrow_mut(), name, platform_of(own).as_deref())
+            self.bases.resolve(&mut listed.borrow_mut(), name, own.or(for_platform))
         };
         let read = sources.file.stages()?;
         let contexts = self.contexts();
@@ -269,6 +266,7 @@ impl<'a> Build<'a> {
             layers: request.layers,
             target_in_one_call: request.target_in_one_call,
             platform: wanted.clone(),
+            platform_given: request.platform_given,
             key_flags: request.key_flags.clone(),
             target_flags: request.target_flags_keyed.clone(),
             env_instruction: request.env_instruction.clone(),
@@ -597,8 +595,11 @@ impl<'a> Build<'a> {
             .tempdir_in(engine::temporary::large())
             .context("making a folder for the build (free some space, or set TMPDIR)")?;
         let for_platform = self.request.platform_given.then(|| self.platform.to_string());
-        let images = ResolvedImages(self.bases.for_platform(for_platform.as_deref()));
-        let resolve = |name: &str| images.get(name);
+        let images = self.bases.resolved();
+        let resolve = |name: &str, own: Option<&str>| {
+            let asked = (name.to_owned(), own.map(str::to_owned).or_else(|| for_platform.clone()));
+            images.get(&asked).cloned().ok_or_else(|| anyhow!("image {name} was not resolved"))
+        };
         let mut step_flags = self.request.step_flags.clone();
         if self.request.platform_given && self.request.platforms.len() > 1 || self.has_platform_flag() {
             step_flags.push(format!("--platform={}", self.platform).into());
@@ -677,12 +678,4 @@ fn target_labels(request: &BuildRequest, buildah: Version) -> Vec<String> {
         return request.labels.chunks(1).map(instruction).collect();
     }
     if request.labels.is_empty() { Vec::new() } else { vec![instruction(&request.labels)] }
-}
-
-struct ResolvedImages(BTreeMap<String, BaseImage>);
-
-impl ResolvedImages {
-    fn get(&self, name: &str) -> anyhow::Result<BaseImage> {
-        self.0.get(name).cloned().ok_or_else(|| anyhow!("image {name} was not resolved"))
-    }
 }

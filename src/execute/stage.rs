@@ -457,7 +457,8 @@ impl<'a> StageWorker<'a> {
                 Ok(Some(image.clone()))
             }
             Origin::Image(name) => {
-                let base = (self.shared.execution.images)(name).map_err(|e| self.failure(e))?;
+                let own = self.stage.stage.platform.as_deref();
+                let base = (self.shared.execution.images)(name, own).map_err(|e| self.failure(e))?;
                 Ok(Some(base.image.id.clone()))
             }
             _ => Ok(None),

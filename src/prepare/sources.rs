@@ -355,7 +355,7 @@ impl Preparer<'_> {
             }
             Origin::Image(image) => {
                 let shown = format!("image {image}");
-                let found = (self.image_of)(image, None).map_err(|error| {
+                let found = (self.image_of)(image, stage.stage.platform.as_deref()).map_err(|error| {
                     let hint = match self.graph.later_stage(name, 0) {
                         Some(line) if line > item.instruction.line => format!(
                             "`{name}`: the stage of that name starts further down, in line {line}: a stage can only use those above it"

@@ -107,8 +107,8 @@ impl Preparer<'_> {
             layers,
             steps: Vec::new(),
             tail: cut.tail.clone(),
-            tail_inputs: self.empty_inputs(layers),
-            platform: stage.platform.clone(),
+            tail_inputs: self.empty_inputs(stage, layers),
+            platform_given: common.platform_given,
         };
         for (n, items) in cut.steps.iter().enumerate() {
             let kept = kept.filter(|(_, over)| n < *over).and_then(|(kept, _)| kept.steps.get(n).cloned());
@@ -189,10 +189,21 @@ impl Preparer<'_> {
         }
     }
 
-    pub(super) fn empty_inputs(&self, layers: bool) -> StepInputs {
+    /// The platform that a stage's images are for: the one that the user names counts for what they claim, FROM's own for
+    /// what they are made of, and alone for both.
+    fn platform(&self, stage: &Stage) -> String {
+        let wanted = &self.common.platform;
+        match &stage.platform {
+            None => wanted.clone(),
+            Some(own) if !self.common.platform_given => own.clone(),
+            Some(own) => format!("{wanted} from {own}"),
+        }
+    }
+
+    pub(super) fn empty_inputs(&self, stage: &Stage, layers: bool) -> StepInputs {
         StepInputs {
             format: key::FORMAT,
-            platform: self.common.platform.clone(),
+            platform: self.platform(stage),
             image_format: self.common.image_format,
             layers,
             parent: Parent::Scratch,
@@ -205,7 +216,7 @@ impl Preparer<'_> {
     }
 
     pub(super) fn tail_inputs(&self, stage: &PreparedStage, is_target: bool) -> anyhow::Result<StepInputs> {
-        let mut inputs = self.empty_inputs(stage.layers);
+        let mut inputs = self.empty_inputs(&stage.stage, stage.layers);
         for &number in &stage.tail {
             self.describe(stage, number, &mut inputs)?;
         }

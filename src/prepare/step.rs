@@ -99,7 +99,7 @@ impl Preparer<'_> {
         let runs = items
             .iter()
             .any(|&n| matches!(stage.body[n].instruction.keyword, Keyword::Run | Keyword::Unknown(_)));
-        let mut inputs = self.empty_inputs(stage.layers);
+        let mut inputs = self.empty_inputs(&stage.stage, stage.layers);
         inputs.flags = self.common.key_flags.clone();
         if !runs {
             inputs.flags.retain(|name, _| !RUN_ONLY.contains(&name.as_str()));
@@ -157,7 +157,7 @@ impl Preparer<'_> {
     /// The one call of a stage `FROM scratch` without instructions, of which the engines make an image with an empty
     /// layer.
     pub(super) fn empty_stage(&self, stage: &PreparedStage, is_target: bool) -> PreparedStep {
-        let mut inputs = self.empty_inputs(stage.layers);
+        let mut inputs = self.empty_inputs(&stage.stage, stage.layers);
         if is_target {
             inputs.flags.extend(self.common.target_flags.clone());
         }

@@ -10,8 +10,8 @@ use anyhow::{Context, anyhow};
 use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, read};
 use crate::context::{ContextError, ContextReader, FileIndex, IgnoreRules, ReadOptions};
 use crate::engine::EngineKind;
-use crate::flags::Platform;
 use crate::flags::values::BuildContext;
+use crate::flags::{Platform, UsageError};
 use crate::graph::{StageGraph, Surroundings};
 use crate::prepare::{self, PreparedStep};
 use crate::remote;
@@ -125,7 +125,7 @@ pub(super) fn heading_scope(
     let args = prepare::build_args(
         request.build_args.clone(),
         &platform.to_string(),
-        request.platform_given,
+        request.platform_is_arg,
         &host.to_string(),
     )
     .ok_or_else(|| anyhow!("{platform} is not a platform"))?;
@@ -139,6 +139,7 @@ pub(super) fn heading_scope(
 pub(super) fn stage_graph(
     request: &BuildRequest,
     sources: &Sources,
+    platform: &Platform,
     heading: &Scope,
 ) -> anyhow::Result<StageGraph> {
     let contexts: BTreeMap<String, Option<String>> = request
@@ -176,7 +177,7 @@ pub(super) fn stage_graph(
         }
         expand_word(word, &scope.args_in_scope(), sources.rules).map_err(|e| e.to_string())
     };
-    Ok(StageGraph::new(
+    let mut graph = StageGraph::new(
         &sources.file,
         &Surroundings {
             expand_from: &expand_from,
@@ -186,7 +187,54 @@ pub(super) fn stage_graph(
             target: request.target.as_deref(),
             skip_unused: request.skip_unused,
         },
-    )?)
+    )?;
+    for &index in &graph.needed {
+        let stage = &mut graph.stages[index];
+        let Some(written) = &stage.platform else { continue };
+        let own = own_platform(written, sources.rules, platform);
+        stage.platform = own.map_err(|problem| {
+            let flag = stage.from.flag("platform").and_then(|flag| flag.value.clone()).unwrap_or_default();
+            anyhow!(sources.file.point_at(
+                &stage.from,
+                &flag,
+                problem.message,
+                problem.way_out.unwrap_or_default()
+            ))
+        })?;
+    }
+    Ok(graph)
+}
+
+/// The platform that FROM names; to 1.28, which knows no `BUILDARCH` there, what is missing is the build's, and a word
+/// alone is nothing.
+fn own_platform(written: &str, rules: Dialect, of_build: &Platform) -> Result<Option<String>, UsageError> {
+    if rules >= Dialect::Buildah39 {
+        if written.is_empty() {
+            return Err(UsageError::new("no value specified for --platform="));
+        }
+        return written.parse().map(|platform: Platform| Some(platform.to_string()));
+    }
+    if written.is_empty() {
+        return Ok(None);
+    }
+    if !written.contains('/') && written != "local" {
+        let fault = format!("invalid platform syntax for --platform={written:?}");
+        return Err(
+            UsageError::new(fault).with_way_out("write os/arch or os/arch/variant, for example linux/arm64")
+        );
+    }
+    let (os, rest) = written.split_once('/').unwrap_or((written, ""));
+    let parts = match (os, rest) {
+        (_, "") | ("", _) if written != "local" => {
+            let or =
+                |part: &str, other: &str| if part.is_empty() { other.to_owned() } else { part.to_owned() };
+            let variant = if rest.is_empty() { of_build.variant.as_str() } else { "" };
+            let whole = format!("{}/{}/{variant}", or(os, &of_build.os), or(rest, &of_build.arch));
+            whole.trim_end_matches('/').to_owned()
+        }
+        _ => written.to_owned(),
+    };
+    parts.parse().map(|platform: Platform| Some(platform.to_string()))
 }
 
 pub(super) fn named_values(request: &BuildRequest) -> BTreeMap<String, String> {
