@@ -69,6 +69,8 @@ pub struct Execution<'a> {
     pub flags: Vec<OsString>,
     /// Further flags for the target's call, where that is one call.
     pub target_flags: Vec<OsString>,
+    /// Further flags for the call of a stage that is nothing but a FROM.
+    pub base_flags: Vec<OsString>,
     /// OCI or docker.
     pub format: ImageFormat,
     /// The engine's rules.

@@ -90,6 +90,8 @@ pub struct BuildRequest {
     pub progress: Option<String>,
     /// `--logfile`.
     pub log_file: Option<PathBuf>,
+    /// `--rusage-logfile`.
+    pub rusage_file: Option<PathBuf>,
     /// `--label` of the target, `key=value`.
     pub labels: Vec<(String, String)>,
     /// What flags say of every stage's image.
@@ -108,6 +110,8 @@ pub struct BuildRequest {
     pub step_flags: Vec<OsString>,
     /// Further flags for the target's call, where it is one call.
     pub target_flags: Vec<OsString>,
+    /// Further flags for the call of a target that is nothing but a FROM: in layers, steps go without them.
+    pub base_flags: Vec<OsString>,
     /// Flags for pulling.
     pub pull_flags: Vec<OsString>,
     /// Only the engine can do to the target what a flag asks for: it is built in one call.
@@ -232,7 +236,6 @@ impl BuildRequest {
         let target_tip_flags = TipFlags {
             annotations: key_values(&texts("annotation")),
             unset_annotations: texts("unsetannotation"),
-            omit_history: flags.bool("omit-history").unwrap_or(false),
             last_is_named: flags.is_given("tag"),
             ..tip_flags.clone()
         };
@@ -291,6 +294,7 @@ impl BuildRequest {
             quiet: flags.bool("quiet").unwrap_or(false),
             progress: text("progress"),
             log_file: path("logfile"),
+            rusage_file: path("rusage-logfile"),
             labels: key_values(&texts("label")),
             tip_flags,
             target_tip_flags,
@@ -302,6 +306,11 @@ impl BuildRequest {
             step_flags: step_flags(flags, layers, env_instruction.is_some()),
             env_instruction,
             target_flags,
+            base_flags: flags
+                .uses()
+                .filter(|given| layers && given.name == "unsetenv")
+                .map(crate::flags::Given::to_arg)
+                .collect(),
             pull_flags: flags
                 .uses()
                 .filter(|g| PULL_FLAGS.contains(&&*g.name))
@@ -490,7 +499,7 @@ fn tip_flags(flags: &BuildFlags, probed: &Probed, environment: &Environment) -> 
         unset_env: texts("unsetenv"),
         env: if rules < Rules::Buildah39 { env } else { Vec::new() },
         timestamp: timestamp.map(|t| t.to_string()),
-        omit_history: false,
+        omit_history: flags.bool("omit-history").unwrap_or(false),
         drop_inherited_labels: flags.bool("inherit-labels") == Some(false),
         layer_labels: key_values(&texts("layer-label")),
         last_is_named: false,

@@ -254,6 +254,10 @@ fn adjust(config: &mut Value, flags: &TipFlags) {
             let name = entry.as_str().and_then(|e| e.split('=').next()).unwrap_or_default();
             !flags.unset_env.iter().any(|unset| unset == name)
         });
+        // An OCI config leaves out what is empty.
+        if env.is_empty() && config.get("container_config").is_none() {
+            config["config"].as_object_mut().map(|settings| settings.shift_remove("Env"));
+        }
     }
     if !flags.env.is_empty() {
         let settings = config["config"].as_object_mut();

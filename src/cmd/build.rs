@@ -64,6 +64,10 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
 /// As [`run`].
 pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<BuildResult>> {
     let mut results = Vec::new();
+    // The engine makes it anew in each call; there may be none (1.28, 1.39, 1.43).
+    if let Some(path) = &request.rusage_file {
+        fs::write(path, "").with_context(|| format!("writing --rusage-logfile {}", path.display()))?;
+    }
     // Nothing is pruned from under a build.
     let waiting = || eprintln!("waiting for a prune that runs on this storage");
     let lock = session.store.lock_shared(upkeep::LOCK, waiting)?;
@@ -619,6 +623,7 @@ impl<'a> Build<'a> {
             named_contexts: named_values(self.request),
             flags: step_flags,
             target_flags: self.request.target_flags.clone(),
+            base_flags: self.request.base_flags.clone(),
             format: self.request.format,
             rules: self.sources.rules,
             tip_flags: self.request.tip_flags.clone(),

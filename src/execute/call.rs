@@ -67,9 +67,12 @@ impl StageWorker<'_> {
                 build_contexts.push((heredoc::CONTEXT.to_owned(), heredocs.to_string_lossy().into_owned()));
             }
             let mut flags = execution.flags.clone();
-            if !self.stage.layers {
+            if !self.stage.layers || self.stage.body.is_empty() {
                 let counts = |flag: &&OsString| self.index == execution.target || is_of_every_stage(flag);
                 flags.extend(execution.target_flags.iter().filter(counts).cloned());
+            }
+            if self.stage.body.is_empty() {
+                flags.extend(execution.base_flags.iter().cloned());
             }
             if !self.stage.layers && self.stage_labels().is_some_and(|labels| names_engine(&labels)) {
                 // The engine's own label would take the place of the one in the text.

@@ -42,21 +42,23 @@ impl StageWorker<'_> {
         self.label_key.clone_from(&content_key);
         let labels = self.stage_labels();
         let mut stands_for_tip = false;
-        let tip: Arc<StoredImage> = if let (true, Some(ground)) = (self.stage.body.is_empty(), &self.ground) {
-            ground.clone()
-        } else if let (true, Some(id)) = (self.stage.body.is_empty(), &standing.image) {
-            self.revive(id)?;
-            Arc::new(self.read(id)?)
-        } else if self.stage.layers {
-            let last = self.last_step(standing)?;
-            let tip = self.tip(last.as_ref(), standing)?;
-            stands_for_tip = last.is_some_and(|last| tip::stands_for(&last, &tip));
-            Arc::new(tip)
-        } else {
-            let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
-            self.revive(id)?;
-            Arc::new(self.squashed(self.read(id)?, labels.as_deref())?)
-        };
+        let is_from_alone = self.stage.body.is_empty();
+        let tip: Arc<StoredImage> =
+            if let (true, true, Some(ground)) = (is_from_alone, self.stage.steps.is_empty(), &self.ground) {
+                ground.clone()
+            } else if let (true, Some(id)) = (is_from_alone, &standing.image) {
+                self.revive(id)?;
+                Arc::new(self.squashed(self.read(id)?, None)?)
+            } else if self.stage.layers {
+                let last = self.last_step(standing)?;
+                let tip = self.tip(last.as_ref(), standing)?;
+                stands_for_tip = last.is_some_and(|last| tip::stands_for(&last, &tip));
+                Arc::new(tip)
+            } else {
+                let id = standing.image.as_ref().expect("a squashed stage with instructions has an image");
+                self.revive(id)?;
+                Arc::new(self.squashed(self.read(id)?, labels.as_deref())?)
+            };
         let leaf = match &labels {
             Some(labels) if !carries(&tip, labels) || (self.stage.body.is_empty() && below.is_some()) => {
                 Some(self.leaf(&tip, labels)?)
@@ -153,7 +155,8 @@ impl StageWorker<'_> {
 
     /// What a stage that is one call leaves instead of that call's image, which goes at the end of the build.
     pub(super) fn finished(&self, made: ImageId) -> Result<ImageId, Ended> {
-        let labels = self.stage_labels();
+        // Those of a FROM alone are on its leaf.
+        let labels = self.stage_labels().filter(|_| !self.stage.body.is_empty());
         let image = self.squashed(self.read(&made)?, labels.as_deref())?.id;
         if image != made {
             locked(&self.shared.passing).push(made);
@@ -167,8 +170,12 @@ impl StageWorker<'_> {
         image: StoredImage,
         labels: Option<&[(String, String)]>,
     ) -> Result<StoredImage, Ended> {
-        let image = self.annotated(image)?;
         let (ground, flags) = (self.ground.as_deref(), self.tip_flags());
+        if ground.is_some_and(|ground| ground.id == image.id) {
+            // The engine took the base as it is.
+            return Ok(image);
+        }
+        let image = self.annotated(image)?;
         let rules = self.shared.execution.rules;
         let mended = squashed::with_native_history(&image, self.stage, ground, flags, rules)
             .map_err(|e| self.failure(e))?;

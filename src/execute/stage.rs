@@ -134,6 +134,7 @@ impl<'a> StageWorker<'a> {
             }
             if !prepared_base
                 && self.stage.layers
+                && !self.stage.body.is_empty()
                 && let Some(image) = &self.ground
             {
                 standing.image = Some(self.plain_base(image, below.as_deref())?);
@@ -259,7 +260,8 @@ impl<'a> StageWorker<'a> {
         // The engine reads context and servers when it comes to the step, which may be long after the key was made.
         let moved = !(execution.is_as_read)(step);
         drop(turn);
-        let image = if self.stage.layers { image } else { self.finished(image)? };
+        let in_layers = self.stage.layers && !self.stage.body.is_empty();
+        let image = if in_layers { image } else { self.finished(image)? };
 
         let stored = execution.engine.image(&image).map_err(|e| self.failure(e))?;
         let again = ComposedImage::again(&stored).map_err(|e| self.failure(e))?;

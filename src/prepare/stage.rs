@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use super::step::OF_EVERY_TIP;
 use super::{BodyItem, Common, Place, PreparedStage};
 use crate::bases::BaseImage;
 use crate::containerfile::{Instruction, Keyword, Rules, StageBase, parse};
@@ -118,7 +119,8 @@ impl Preparer<'_> {
             };
             result.steps.push(prepared);
         }
-        if result.body.is_empty() && stage.base == Origin::Scratch {
+        if result.body.is_empty() && (stage.base == Origin::Scratch || is_target && self.may_change_a_base())
+        {
             let only = self.empty_stage(&result, is_target);
             result.steps.push(only);
         }
@@ -134,6 +136,12 @@ impl Preparer<'_> {
     /// Whether what is read here is written by a step of a stage before, or by one of `own`.
     pub(super) fn may_be_written(&self, reads: &BTreeSet<PathBuf>, own: &BTreeSet<PathBuf>) -> bool {
         self.anything_may_be_written || host::overlap(self.written, reads) || host::overlap(own, reads)
+    }
+
+    /// Whether a flag may make an engine commit the image of a target that is nothing but a FROM. Which ones do, and what it
+    /// leaves (another layer, or the base as it is), differs from version to version (1.28, 1.39, 1.43): it is asked.
+    fn may_change_a_base(&self) -> bool {
+        !self.common.target_flags.is_empty() || self.common.key_flags.contains_key("unsetenv")
     }
 
     pub(super) fn hint(&self, stage: &Stage, name: &str) -> String {
@@ -225,9 +233,9 @@ impl Preparer<'_> {
                 inputs.flags.insert(name.into(), values.clone());
             }
         }
-        if is_target {
-            inputs.flags.extend(self.common.target_flags.clone());
-        }
+        let counts = |name: &str| is_target || OF_EVERY_TIP.contains(&name);
+        let flags = self.common.target_flags.iter().filter(|(name, _)| counts(name));
+        inputs.flags.extend(flags.map(|(name, values)| (name.clone(), values.clone())));
         Ok(inputs)
     }
 

@@ -6,7 +6,7 @@ use super::sources::note_cache;
 use super::stage::Preparer;
 use super::{Place, PreparedStage, PreparedStep};
 use crate::containerfile::{Dialect, Keyword};
-use crate::graph::mount_fields;
+use crate::graph::{Origin, mount_fields};
 use crate::heredoc::WithoutHeredocs;
 use crate::host::{self, HostAccess};
 use crate::image::ImageFormat;
@@ -50,8 +50,13 @@ const RUN_ONLY: &[&str] = &[
     "mount",
 ];
 
-/// Flags of the final image that each stage is built with where it is one call (1.43.2).
-pub const OF_EVERY_STAGE: &[&str] = &["inherit-labels"];
+/// Flags of the final image that each stage is built with where it is one call (1.28, 1.43.2).
+pub const OF_EVERY_STAGE: &[&str] =
+    &["inherit-labels", "omit-history", "os-feature", "os-version", "unsetlabel"];
+
+/// Flags of the final image that the tip of each stage has something of.
+pub(super) const OF_EVERY_TIP: &[&str] =
+    &["created-annotation", "identity-label", "inherit-labels", "layer-label", "omit-history", "unsetlabel"];
 
 impl PreparedStep {
     /// A step without instructions, that takes nothing from anywhere.
@@ -154,10 +159,14 @@ impl Preparer<'_> {
         Ok(step)
     }
 
-    /// The one call of a stage `FROM scratch` without instructions, of which the engines make an image with an empty
-    /// layer.
+    /// The one call of a stage without instructions: of `FROM scratch` the engines make an image with an empty layer, of
+    /// another base what flags ask for.
     pub(super) fn empty_stage(&self, stage: &PreparedStage, is_target: bool) -> PreparedStep {
         let mut inputs = self.empty_inputs(&stage.stage, stage.layers);
+        if stage.stage.base != Origin::Scratch {
+            inputs.flags = self.common.key_flags.clone();
+            inputs.flags.retain(|name, _| !RUN_ONLY.contains(&name.as_str()));
+        }
         if is_target {
             inputs.flags.extend(self.common.target_flags.clone());
         }
