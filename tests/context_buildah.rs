@@ -214,7 +214,13 @@ fn ours(context: &Path, case: &Case) -> Option<BTreeSet<String>> {
     let rules = IgnoreRules::parse(case.ignore.as_bytes());
     let reader = ContextReader::new(context, rules, None, ReadOptions::default()).expect("a context");
     let sources = case.sources.split(' ').map(str::to_owned).collect();
-    let request = CopyRequest { kind: CopyKind::Copy, sources, exclude: Vec::new(), parents: false };
+    let request = CopyRequest {
+        kind: CopyKind::Copy,
+        sources,
+        exclude: Vec::new(),
+        parents: false,
+        modes_given: false,
+    };
     let tree = reader.copied(&request).ok()?;
     let files = tree.files().filter(|(_, fact)| !matches!(fact, FileFact::Dir { .. }));
     Some(names(files.map(|(path, _)| path)))

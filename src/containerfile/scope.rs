@@ -343,6 +343,18 @@ impl Scope {
             .collect()
     }
 
+    /// The arguments with the values that a history line of a RUN has: of one that an ENV of this stage hides the ENV's, and
+    /// neither command nor image know another one; an ENV of the base hides it from the command alone (1.28, 1.39, 1.43).
+    pub fn args_of_history(&self) -> BTreeMap<String, String> {
+        let mut args = self.args_in_scope();
+        for (name, value) in &mut args {
+            if let Some(hiding) = self.stage_env.get(name) {
+                hiding.clone_into(value);
+            }
+        }
+        args
+    }
+
     /// The arguments that are declared and have no value.
     pub fn declared_without_value(&self) -> BTreeSet<String> {
         self.declared.iter().filter(|name| !self.args.contains_key(*name)).cloned().collect()

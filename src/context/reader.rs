@@ -34,6 +34,9 @@ pub struct CopyRequest {
     pub exclude: Vec<String>,
     /// `--parents`.
     pub parents: bool,
+    /// Whether `--chmod` takes the place of the modes of files and folders; what is in an archive keeps its own, and the
+    /// archive's goes nowhere (1.28, 1.39, 1.43).
+    pub modes_given: bool,
 }
 
 /// What an instruction takes of a context folder.
@@ -147,6 +150,9 @@ impl ContextReader {
         let mut found = Vec::new();
         for (source, items) in matched.iter().filter(|(_, items)| !items.is_empty()) {
             self.copy_source(source, items, rules, request.parents, &mut found)?;
+        }
+        if request.modes_given && !request.parents {
+            found.iter_mut().for_each(Run::leave_out_modes);
         }
         Ok(CopiedTree::of(found))
     }

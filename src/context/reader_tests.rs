@@ -79,7 +79,7 @@ impl Scene {
 
 fn copy(sources: &[&str]) -> CopyRequest {
     let sources = sources.iter().map(|source| source.to_string()).collect();
-    CopyRequest { kind: CopyKind::Copy, sources, exclude: Vec::new(), parents: false }
+    CopyRequest { kind: CopyKind::Copy, sources, exclude: Vec::new(), parents: false, modes_given: false }
 }
 
 fn set_mtime(path: &Path, time: SystemTime) {

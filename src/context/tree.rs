@@ -39,6 +39,15 @@ impl Run {
         self.files.push((self.paths.len(), fact));
     }
 
+    /// For files that get other modes than they have.
+    pub(super) fn leave_out_modes(&mut self) {
+        for (_, fact) in &mut self.files {
+            if let FileFact::File { mode, .. } | FileFact::Dir { mode, .. } = fact {
+                *mode = 0;
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.files.len()
     }

@@ -36,6 +36,9 @@ impl Preparer<'_> {
         let add = instruction.keyword == Keyword::Add;
         let kind = if add { "ADD" } else { "COPY" };
         let destination = absolute(destination, stage.scopes[number].workdir());
+        // As the engine reads it: an octal number. What else there may be takes something of the modes there are.
+        let octal = |mode: &str| !mode.is_empty() && mode.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let modes_given = flag("chmod").is_some_and(|mode| octal(&mode));
         let note = |from: &str, sources: &[String], content: &Content| InputRecord {
             line: instruction.line,
             kind: kind.into(),
@@ -53,6 +56,7 @@ impl Preparer<'_> {
                 kind: CopyKind::Copy,
                 exclude: Vec::new(),
                 parents: false,
+                modes_given,
             };
             self.add_foreign(
                 stage,
@@ -108,6 +112,7 @@ impl Preparer<'_> {
                     .flags
                     .iter()
                     .any(|f| f.name == "parents" && f.value.as_deref() != Some("false")),
+                modes_given,
             };
             let context = self.context(item)?;
             let reads = host::paths_below(context.root(), local.iter().map(String::as_str));

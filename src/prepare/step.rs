@@ -189,9 +189,16 @@ impl Preparer<'_> {
         for &number in &step.items {
             own.extend(arg_names(stage, number));
         }
+        // To the step's call such an ENV is one of its base.
+        let hiding = before.stage_env();
         let end = &stage.scopes[step.items.last().expect("a step has an instruction") + 1];
         for name in &declared {
             let Some(value) = in_scope.get(name) else { continue };
+            if let Some(value) = hiding.get(name) {
+                step.build_args.push((name.clone(), value.to_owned()));
+                step.args.push(ScopedArg { name: name.clone(), literal: None });
+                continue;
+            }
             let redeclared = own.contains(name) && !user.contains_key(name);
             let changes = end.args_in_scope().get(name) != Some(value);
             let literal = (redeclared && changes && !value.contains('\n')).then(|| value.clone());
@@ -201,7 +208,9 @@ impl Preparer<'_> {
             step.args.push(ScopedArg { name: name.clone(), literal });
         }
         for name in own.iter().filter(|name| !declared.contains(*name)) {
-            if let Some(value) = user.get(name) {
+            if let Some(value) = hiding.get(name).filter(|_| end.args_in_scope().contains_key(name)) {
+                step.build_args.push((name.clone(), value.to_owned()));
+            } else if let Some(value) = user.get(name) {
                 step.build_args.push((name.clone(), value.clone()));
             } else if let Some(value) = self.common.heading.heading().get(name) {
                 // `ARG NAME` in a stage takes the heading's value, which the step's file does not have.
@@ -218,7 +227,7 @@ impl Preparer<'_> {
         // Each command sees every ARG in scope; COPY and the like have theirs in their expansion.
         for &number in &step.items {
             if stage.body[number].instruction.keyword == Keyword::Run {
-                for (name, value) in stage.scopes[number].args_in_scope() {
+                for (name, value) in stage.scopes[number].args_of_history() {
                     step.inputs.args.insert(name, digest_of_value(&value));
                 }
             }

@@ -205,6 +205,19 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "modes with --chmod",
+        kind: Kind::Buildah,
+        file: "FROM docker.io/library/busybox AS a\nCOPY --chmod=0640 f d /d/\n",
+        context: &[("f", "1\n"), ("d/g", "1\n")],
+        flags: &[],
+        rows: &[
+            row("umask 002", Shell("chmod 664 f d/g; chmod 775 d"), "a m", &[("d/f", "file 640 0:0 1\n")]),
+            row("umask 022", Shell("chmod 644 f d/g; chmod 755 d"), "a h", &[("d/f", "file 640 0:0 1\n")]),
+            row("setuid", Shell("chmod 4755 d/g"), "a h", &[("d/g", "file 640 0:0 1\n")]),
+            row("another content", Write("d/g", "2\n"), "a m", &[("d/g", "file 640 0:0 2\n")]),
+        ],
+    },
+    Case {
         name: "modes with and without --ignore-file-mode",
         kind: Kind::Buildah,
         file: "FROM docker.io/library/busybox AS a\nCOPY f /f\nRUN stat -c %a /f >/out\n",
