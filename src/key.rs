@@ -149,7 +149,8 @@ impl StepInputs {
             source.from.clear();
         }
         // Sorted maps and plain fields: the bytes are a function of the value.
-        let bytes = serde_json::to_vec(&stripped).unwrap_or_default();
+        let bytes = serde_json::to_vec(&stripped)
+            .expect("texts, numbers, and lists and maps of them by texts are JSON");
         StepKey(blake3::hash(&bytes).to_hex().to_string())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::engine::{EngineKind, KeptContainers, Probed, Version};
 use crate::flags::values::{self, BuildContext, Environment, Output, SecretSource};
 use crate::flags::{BuildFlags, KeptFiles, Platform, PullPolicy, Role, go, platform, pull_policy};
 use crate::image::ImageFormat;
+use crate::key::text_of;
 use crate::tip::{CreatedAnnotation, TipFlags};
 use crate::upkeep::Bound;
 
@@ -172,6 +174,25 @@ const ONE_CALL: &[&str] = &[
 const ONE_CALL_SWITCHES: &[(&str, bool)] =
     &[("squash", true), ("squash-all", true), ("inherit-annotations", false)];
 
+/// Flags whose values are texts here, which bytes that are not UTF-8 cannot be.
+const TEXTS: &[&str] = &[
+    "annotation",
+    "build-id",
+    "cache-id",
+    "env",
+    "from",
+    "label",
+    "layer-label",
+    "manifest",
+    "no-cache-filter",
+    "public-arg",
+    "tag",
+    "target",
+    "unsetannotation",
+    "unsetenv",
+    "unsetlabel",
+];
+
 /// Flags of registries that `pull` takes in all engines.
 const PULL_FLAGS: &[&str] = &["authfile", "cert-dir", "creds", "tls-verify", "signature-policy"];
 
@@ -202,6 +223,22 @@ impl BuildRequest {
         if flags.is_given("source-policy-file") {
             bail!(
                 "--source-policy-file is not supported: images are resolved before the engine sees them; leave it out"
+            );
+        }
+        let not_text = |given: &&crate::flags::Given| {
+            TEXTS.contains(&&*given.name)
+                && given.value.as_ref().is_some_and(|value| value.to_str().is_none())
+        };
+        if let Some(given) = flags.uses().find(not_text) {
+            let value = given.value.as_ref().map(|value| text_of(value.as_bytes())).unwrap_or_default();
+            bail!("--{}={value}: the value is not UTF-8, which no image config can hold", given.name);
+        }
+        let of_environment =
+            |given: &&OsStr| environment.get(*given).is_some_and(|value| value.to_str().is_none());
+        if let Some(name) = flags.values("env").find(of_environment) {
+            bail!(
+                "--env={}: its value in the environment is not UTF-8, which no image config can hold",
+                name.display()
             );
         }
         let mut warnings = Vec::new();
@@ -250,8 +287,7 @@ impl BuildRequest {
         let mut target_flags_keyed: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for given in flags.iter_role(Role::Final) {
             if !["tag", "iidfile", "iidfile-raw", "manifest", "output"].contains(&&*given.name) {
-                let shown =
-                    given.value.as_ref().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
+                let shown = given.value.as_ref().map(|v| text_of(v.as_bytes())).unwrap_or_default();
                 target_flags_keyed.entry(given.name.to_string()).or_default().push(shown);
             }
         }
@@ -452,6 +488,11 @@ fn environment_text(environment: &Environment, name: &str) -> Option<String> {
     environment.get(OsStr::new(name)).map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty())
 }
 
+/// As it stands in keys: values that are not UTF-8 differ there, too.
+fn environment_bytes(environment: &Environment, name: &str) -> Option<String> {
+    environment.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(|value| text_of(value.as_bytes()))
+}
+
 fn environment_switch(environment: &Environment, name: &str) -> Option<bool> {
     let text = environment_text(environment, name)?;
     // As buildah's `UseLayers`: `true` in any case, or 1.
@@ -547,7 +588,7 @@ fn key_flags(
     let mut keyed: BTreeMap<String, Vec<String>> = flags
         .keyed()
         .into_iter()
-        .map(|(name, values)| (name, values.iter().map(|v| v.to_string_lossy().into_owned()).collect()))
+        .map(|(name, values)| (name, values.iter().map(|v| text_of(v.as_bytes())).collect()))
         .collect();
     // The platform and the format have fields of their own.
     keyed.remove("format");
@@ -556,7 +597,7 @@ fn key_flags(
         keyed.insert("ignore-file-mode".into(), vec!["true".into()]);
     }
     for (variable, flag) in [("BUILDAH_ISOLATION", "isolation"), ("BUILDAH_RUNTIME", "runtime")] {
-        if let (Some(value), false) = (environment_text(environment, variable), keyed.contains_key(flag)) {
+        if let (Some(value), false) = (environment_bytes(environment, variable), keyed.contains_key(flag)) {
             keyed.insert(flag.into(), vec![value]);
         }
     }
@@ -570,7 +611,7 @@ fn key_flags(
     if let Some(entries) = keyed.get_mut("env") {
         // `--env NAME` takes the value from the environment.
         for entry in entries.iter_mut().filter(|entry| !entry.contains('=')) {
-            let value = environment_text(environment, entry).unwrap_or_default();
+            let value = environment_bytes(environment, entry).unwrap_or_default();
             *entry = format!("{entry}={value}");
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -157,25 +158,31 @@ struct Kept {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     format: u32,
-    program: (PathBuf, u64, i64, i64),
+    program: (String, u64, i64, i64),
     kind: EngineKind,
     uid: u32,
     globals: Vec<String>,
     variables: BTreeMap<String, String>,
-    files: BTreeMap<PathBuf, (i64, i64, u64)>,
+    files: BTreeMap<String, (i64, i64, u64)>,
 }
 
 impl Stamp {
     fn digest(&self) -> String {
-        blake3::hash(&serde_json::to_vec(self).unwrap_or_default()).to_hex().to_string()
+        let bytes = serde_json::to_vec(self).expect("texts and numbers, and maps of them by texts, are JSON");
+        blake3::hash(&bytes).to_hex().to_string()
     }
+}
+
+/// Any bytes as text, so that no two of them are the same.
+fn escaped(text: &OsStr) -> String {
+    text.as_bytes().escape_ascii().to_string()
 }
 
 fn stamp(kind: EngineKind, program: &Path, globals: &[OsString]) -> anyhow::Result<Stamp> {
     let meta = fs::metadata(program).with_context(|| format!("looking at {}", program.display()))?;
     let variables: BTreeMap<String, String> = STORAGE_VARIABLES
         .iter()
-        .filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?.to_string_lossy().into_owned())))
+        .filter_map(|name| Some(((*name).to_owned(), escaped(&env::var_os(name)?))))
         .collect();
     let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let config = env::var_os("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
@@ -194,15 +201,15 @@ fn stamp(kind: EngineKind, program: &Path, globals: &[OsString]) -> anyhow::Resu
         .into_iter()
         .filter_map(|path| {
             let meta = fs::metadata(&path).ok()?;
-            Some((path, (meta.mtime(), meta.mtime_nsec(), meta.size())))
+            Some((escaped(path.as_os_str()), (meta.mtime(), meta.mtime_nsec(), meta.size())))
         })
         .collect();
     Ok(Stamp {
         format: 1,
-        program: (program.to_owned(), meta.size(), meta.mtime(), meta.mtime_nsec()),
+        program: (escaped(program.as_os_str()), meta.size(), meta.mtime(), meta.mtime_nsec()),
         kind,
         uid: nix::unistd::geteuid().as_raw(),
-        globals: globals.iter().map(|g| g.to_string_lossy().into_owned()).collect(),
+        globals: globals.iter().map(|g| escaped(g)).collect(),
         variables,
         files,
     })

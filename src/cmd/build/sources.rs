@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, read};
 use crate::context::{ContextError, ContextReader, FileIndex, IgnoreRules, ReadOptions};
@@ -109,6 +109,12 @@ impl Sources {
         let mut contexts = Contexts { reader, named, absent, index_folder, options };
         for (name, value) in &request.contexts {
             if let BuildContext::Dir(folder) = value {
+                if folder.to_str().is_none() {
+                    bail!(
+                        "--build-context {name}={}: the folder's name is not UTF-8; rename it, or link to it",
+                        folder.display()
+                    );
+                }
                 contexts.open_named(name, folder)?;
             }
         }
