@@ -360,7 +360,7 @@ impl BuildRequest {
             stage_labels: flags.bool("stage-labels").unwrap_or(true),
             save_stages: flags.bool("save-stages").unwrap_or(false),
             build_id_label: flags.bool("build-id-label").unwrap_or(false),
-            build_id: text("build-id"),
+            build_id: text("build-id").map(|id| build_id(&id)).transpose()?,
             build_id_file: path("build-id-file"),
             metadata_file: path("metadata-file"),
             cache_id: text("cache-id"),
@@ -417,10 +417,6 @@ impl BuildRequest {
                 );
             }
         }
-        if let Some(id) = &self.build_id {
-            uuid::Uuid::parse_str(id)
-                .map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
-        }
         // podman 4.3; later ones take it.
         let old_podman = probed.kind == EngineKind::Podman && probed.buildah < Version(1, 29, 0);
         if old_podman && flags.is_given("squash") && flags.is_given("layers") {
@@ -437,6 +433,17 @@ impl BuildRequest {
             );
         }
         Ok(())
+    }
+
+    /// The id of the build for a platform: the one that is given is the first platform's, and the others' are made of it.
+    pub fn build_id_for(&self, platform: &Platform) -> String {
+        let Some(given) = &self.build_id else { return uuid::Uuid::now_v7().to_string() };
+        if self.platforms.first() == Some(platform) {
+            return given.clone();
+        }
+        let digest = blake3::hash(format!("{given}\n{platform}").as_bytes());
+        let first = digest.as_bytes().first_chunk().expect("a digest has 32 bytes");
+        uuid::Builder::from_custom_bytes(*first).into_uuid().to_string()
     }
 
     /// What makes two builds the same one: context, Containerfile, target and platform, or `--cache-id`.
@@ -471,6 +478,13 @@ fn is_size(text: &str) -> bool {
     let units = ["", "b", "k", "m", "g", "t", "p"];
     let plain = unit.trim_end_matches('b').trim_end_matches('i');
     number.parse::<f64>().is_ok() && units.contains(&plain)
+}
+
+/// A UUID in the one form that records are named by.
+fn build_id(id: &str) -> anyhow::Result<String> {
+    let parsed = uuid::Uuid::parse_str(id);
+    let uuid = parsed.map_err(|error| anyhow!("--build-id={id}: {error}; give a UUID or leave it out"))?;
+    Ok(uuid.hyphenated().to_string())
 }
 
 fn keep_stages(text: Option<&str>) -> anyhow::Result<KeepStages> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::{fs, thread};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
 use self::knowledge::StoredKnowledge;
@@ -72,12 +72,22 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     let waiting = || eprintln!("waiting for a prune that runs on this storage");
     let lock = session.store.lock_shared(upkeep::LOCK, waiting)?;
     let sources = Sources::open(request, session)?;
+    let ids: Vec<String> = request.platforms.iter().map(|platform| request.build_id_for(platform)).collect();
+    if let Some(used) = ids.iter().find(|id| session.store.has_record(id)) {
+        bail!(
+            "--build-id={used}: there is a record of a build of that id; give another one, or leave it out"
+        );
+    }
+    if let Some(path) = &request.build_id_file {
+        fs::write(path, ids.join("\n"))
+            .with_context(|| format!("writing --build-id-file {}", path.display()))?;
+    }
     let mut finished = Ok(());
-    for platform in &request.platforms {
+    for (platform, id) in request.platforms.iter().zip(ids) {
         // What the builds before wrote into contexts, this one reads.
         let wrote = results.iter().any(|result: &BuildResult| result.wrote);
         let contexts = if wrote { Some(sources.contexts.again()?) } else { None };
-        match Build::new(session, request, &sources, platform, contexts).and_then(Build::run) {
+        match Build::new(session, request, &sources, platform, id, contexts).and_then(Build::run) {
             Ok(result) => results.push(result),
             Err(error) => {
                 finished = Err(error);
@@ -190,6 +200,7 @@ impl<'a> Build<'a> {
         request: &'a BuildRequest,
         sources: &'a Sources,
         platform: &'a Platform,
+        build_id: String,
         contexts: Option<Contexts>,
     ) -> anyhow::Result<Self> {
         let engine = session.engine.as_ref();
@@ -204,7 +215,6 @@ impl<'a> Build<'a> {
         let context = sources.context.identity_of(&sources.context.folder);
         let identity = request.identity(&context, &containerfile, &platform.to_string());
         let nearest = session.store.nearest(&identity);
-        let build_id = request.build_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let rules = Rules {
             no_cache: request.no_cache,
             no_cache_stages: request.no_cache_stages.clone(),
@@ -354,10 +364,6 @@ impl<'a> Build<'a> {
         self.session.store.troubles().iter().for_each(|trouble| progress.warn(trouble));
         if self.request.print_containerfiles {
             progress.text(&self.containerfiles());
-        }
-        if let Some(path) = &self.request.build_id_file {
-            fs::write(path, &self.build_id)
-                .with_context(|| format!("writing --build-id-file {}", path.display()))?;
         }
         let record = recording::start(&self.recorded());
         let record = self.session.store.start_record(record)?;

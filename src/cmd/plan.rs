@@ -29,7 +29,8 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     let sources = Sources::open(&request, &session)?;
     let mut plans = Vec::new();
     for platform in &request.platforms {
-        let build = Build::new(&session, &request, &sources, platform, None)?;
+        let id = request.build_id_for(platform);
+        let build = Build::new(&session, &request, &sources, platform, id, None)?;
         if request.print_containerfiles {
             print_all(&mut &build.containerfiles()[..])?;
             continue;

@@ -22,9 +22,9 @@ pub(super) use rows;
 pub const FLAGS: &[FlagSpec] = rows! {
     // Of podman-stagecache itself.
     Ours "build-id" Value .text("UUID").of(Engines::Ours)
-        "use this build UUID instead of a new one", "names the build's record";
+        "use this build UUID, which no build here had; of several platforms the first has it, the others one made of it", "names the build's record";
     Ours "build-id-file" Value .file().of(Engines::Ours)
-        "write the build UUID to this file", "says where a result goes";
+        "write the build UUID to this file, with several platforms one a line", "says where a result goes";
     Ours "build-id-label" Bool .of(Engines::Ours)
         "label the stage images with the build UUID", "a label on leaves, which no step stands on";
     Ours "cache-id" Value .text("ID").of(Engines::Ours)

@@ -61,12 +61,26 @@ impl Store {
         self.root.join("builds").join(format!("{build_id}.json"))
     }
 
+    /// Whether there is a record of that id.
+    pub fn has_record(&self, build_id: &str) -> bool {
+        self.record_path(build_id).exists()
+    }
+
     /// Starts the record of a build.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or another build has that id.
     pub fn start_record(&self, record: BuildRecord) -> anyhow::Result<RecordFile> {
         let path = self.record_path(&record.build_id);
+        // Of two builds that start at once with one id the first has it.
+        if let Err(error) = fs::File::create_new(&path)
+            && error.kind() == std::io::ErrorKind::AlreadyExists
+        {
+            bail!(
+                "--build-id={}: there is a record of a build of that id; give another one, or leave it out",
+                record.build_id
+            );
+        }
         write(&path, &record, false)?;
         Ok(RecordFile { path, record: Mutex::new(record) })
     }

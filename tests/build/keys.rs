@@ -82,3 +82,26 @@ fn the_environment_that_stands_for_flags_is_in_the_key_and_other_variables_are_n
         assert_eq!(now != first, counts, "{variable}");
     }
 }
+
+#[test]
+fn a_build_id_is_used_once_and_each_platform_has_its_own() {
+    let scenario = Scenario::new("FROM scratch\nCOPY Containerfile /a\n");
+    let file = scenario.folder().join("ids");
+    let flags = |id: &str| vec![format!("--build-id={id}"), format!("--build-id-file={}", file.display())];
+    let build = |id: &str, more: &[&str]| {
+        let own = flags(id);
+        let flags: Vec<&str> = own.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        scenario.build(&flags)
+    };
+    let id = "0198A3B2-1111-7000-8000-0123456789AB";
+    build(id, &["--platform=linux/amd64,linux/arm64"]).ok();
+    let ids = fs::read_to_string(&file).unwrap();
+    let ids: Vec<&str> = ids.lines().collect();
+    assert_eq!((ids.len(), ids[0]), (2, id.to_lowercase().as_str()));
+    assert_ne!(ids[0], ids[1]);
+    let recorded: Vec<String> =
+        scenario.records().iter().map(|record| record["build_id"].as_str().unwrap().to_owned()).collect();
+    assert!(ids.iter().all(|id| recorded.iter().any(|recorded| recorded == id)), "{recorded:?}");
+    let used = build(&id.replace('-', ""), &[]).fails(125);
+    assert!(used.error().contains("there is a record of a build of that id"), "{}", used.error());
+}
