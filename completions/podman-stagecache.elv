@@ -84,8 +84,8 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'podman-stagecache;build'= {
-            cand --build-id 'use this build UUID instead of a new one'
-            cand --build-id-file 'write the build UUID to this file'
+            cand --build-id 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it'
+            cand --build-id-file 'write the build UUID to this file, with several platforms one a line'
             cand --cache-id 'the name under which builds count as the same, instead of context, Containerfile and target'
             cand --cache-repo 'read the shared cache from this repository and write to it'
             cand --engine 'build with buildah, podman or a program at a path (default: auto)'
@@ -280,8 +280,8 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
             cand --help 'Print help'
         }
         &'podman-stagecache;bud'= {
-            cand --build-id 'use this build UUID instead of a new one'
-            cand --build-id-file 'write the build UUID to this file'
+            cand --build-id 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it'
+            cand --build-id-file 'write the build UUID to this file, with several platforms one a line'
             cand --cache-id 'the name under which builds count as the same, instead of context, Containerfile and target'
             cand --cache-repo 'read the shared cache from this repository and write to it'
             cand --engine 'build with buildah, podman or a program at a path (default: auto)'
@@ -476,8 +476,8 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
             cand --help 'Print help'
         }
         &'podman-stagecache;build-using-dockerfile'= {
-            cand --build-id 'use this build UUID instead of a new one'
-            cand --build-id-file 'write the build UUID to this file'
+            cand --build-id 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it'
+            cand --build-id-file 'write the build UUID to this file, with several platforms one a line'
             cand --cache-id 'the name under which builds count as the same, instead of context, Containerfile and target'
             cand --cache-repo 'read the shared cache from this repository and write to it'
             cand --engine 'build with buildah, podman or a program at a path (default: auto)'
@@ -672,8 +672,8 @@ set edit:completion:arg-completer[podman-stagecache] = {|@words|
             cand --help 'Print help'
         }
         &'podman-stagecache;plan'= {
-            cand --build-id 'use this build UUID instead of a new one'
-            cand --build-id-file 'write the build UUID to this file'
+            cand --build-id 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it'
+            cand --build-id-file 'write the build UUID to this file, with several platforms one a line'
             cand --cache-id 'the name under which builds count as the same, instead of context, Containerfile and target'
             cand --cache-repo 'read the shared cache from this repository and write to it'
             cand --engine 'build with buildah, podman or a program at a path (default: auto)'

@@ -99,8 +99,8 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a 
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "version" -d 'Show the versions of this program and of the engine'
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "info" -d 'Show engine, storage and state folder'
 complete -c podman-stagecache -n "__fish_podman_stagecache_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l build-id -d 'use this build UUID instead of a new one' -r -f
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l build-id-file -d 'write the build UUID to this file' -r -F
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l build-id -d 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it' -r -f
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l build-id-file -d 'write the build UUID to this file, with several platforms one a line' -r -F
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l cache-id -d 'the name under which builds count as the same, instead of context, Containerfile and target' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l cache-repo -d 'read the shared cache from this repository and write to it' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''
@@ -308,8 +308,8 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l trace -d 'send traces [podman only]'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -l transient-store -d 'keep part of the storage\'s state in memory [buildah 1.30 and later]'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build" -s h -l help -d 'Print help'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l build-id -d 'use this build UUID instead of a new one' -r -f
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l build-id-file -d 'write the build UUID to this file' -r -F
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l build-id -d 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it' -r -f
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l build-id-file -d 'write the build UUID to this file, with several platforms one a line' -r -F
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l cache-id -d 'the name under which builds count as the same, instead of context, Containerfile and target' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l cache-repo -d 'read the shared cache from this repository and write to it' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''
@@ -517,8 +517,8 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l trace -d 'send traces [podman only]'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -l transient-store -d 'keep part of the storage\'s state in memory [buildah 1.30 and later]'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand bud" -s h -l help -d 'Print help'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l build-id -d 'use this build UUID instead of a new one' -r -f
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l build-id-file -d 'write the build UUID to this file' -r -F
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l build-id -d 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it' -r -f
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l build-id-file -d 'write the build UUID to this file, with several platforms one a line' -r -F
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l cache-id -d 'the name under which builds count as the same, instead of context, Containerfile and target' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l cache-repo -d 'read the shared cache from this repository and write to it' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''
@@ -726,8 +726,8 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand buil
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l trace -d 'send traces [podman only]'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -l transient-store -d 'keep part of the storage\'s state in memory [buildah 1.30 and later]'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand build-using-dockerfile" -s h -l help -d 'Print help'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l build-id -d 'use this build UUID instead of a new one' -r -f
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l build-id-file -d 'write the build UUID to this file' -r -F
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l build-id -d 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it' -r -f
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l build-id-file -d 'write the build UUID to this file, with several platforms one a line' -r -F
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l cache-id -d 'the name under which builds count as the same, instead of context, Containerfile and target' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l cache-repo -d 'read the shared cache from this repository and write to it' -r -f
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand plan" -l engine -d 'build with buildah, podman or a program at a path (default: auto)' -r -f -a "auto\t''

@@ -88,8 +88,8 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             break
         }
         'podman-stagecache;build' {
-            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID instead of a new one')
-            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file')
+            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it')
+            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file, with several platforms one a line')
             [CompletionResult]::new('--cache-id', '--cache-id', [CompletionResultType]::ParameterName, 'the name under which builds count as the same, instead of context, Containerfile and target')
             [CompletionResult]::new('--cache-repo', '--cache-repo', [CompletionResultType]::ParameterName, 'read the shared cache from this repository and write to it')
             [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'build with buildah, podman or a program at a path (default: auto)')
@@ -285,8 +285,8 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             break
         }
         'podman-stagecache;bud' {
-            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID instead of a new one')
-            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file')
+            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it')
+            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file, with several platforms one a line')
             [CompletionResult]::new('--cache-id', '--cache-id', [CompletionResultType]::ParameterName, 'the name under which builds count as the same, instead of context, Containerfile and target')
             [CompletionResult]::new('--cache-repo', '--cache-repo', [CompletionResultType]::ParameterName, 'read the shared cache from this repository and write to it')
             [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'build with buildah, podman or a program at a path (default: auto)')
@@ -482,8 +482,8 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             break
         }
         'podman-stagecache;build-using-dockerfile' {
-            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID instead of a new one')
-            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file')
+            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it')
+            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file, with several platforms one a line')
             [CompletionResult]::new('--cache-id', '--cache-id', [CompletionResultType]::ParameterName, 'the name under which builds count as the same, instead of context, Containerfile and target')
             [CompletionResult]::new('--cache-repo', '--cache-repo', [CompletionResultType]::ParameterName, 'read the shared cache from this repository and write to it')
             [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'build with buildah, podman or a program at a path (default: auto)')
@@ -679,8 +679,8 @@ Register-ArgumentCompleter -Native -CommandName 'podman-stagecache' -ScriptBlock
             break
         }
         'podman-stagecache;plan' {
-            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID instead of a new one')
-            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file')
+            [CompletionResult]::new('--build-id', '--build-id', [CompletionResultType]::ParameterName, 'use this build UUID, which no build here had; of several platforms the first has it, the others one made of it')
+            [CompletionResult]::new('--build-id-file', '--build-id-file', [CompletionResultType]::ParameterName, 'write the build UUID to this file, with several platforms one a line')
             [CompletionResult]::new('--cache-id', '--cache-id', [CompletionResultType]::ParameterName, 'the name under which builds count as the same, instead of context, Containerfile and target')
             [CompletionResult]::new('--cache-repo', '--cache-repo', [CompletionResultType]::ParameterName, 'read the shared cache from this repository and write to it')
             [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'build with buildah, podman or a program at a path (default: auto)')
