@@ -128,7 +128,18 @@ pub enum GraphError {
         /// What there is.
         stages: String,
     },
+    /// `--target` names one stage and the position of another.
+    #[error("--target={target}: {problem}; give the stage another name")]
+    TwoTargets {
+        /// What was asked for.
+        target: String,
+        /// Which stages it could be.
+        problem: String,
+    },
 }
+
+/// The way out where a number is a name as well.
+const OTHER_NAME: &str = "a name for the stage that is no number";
 
 impl StageGraph {
     /// Reads the stages of a file and resolves what they refer to.
@@ -165,8 +176,13 @@ impl StageGraph {
                 Some(Some(image)) => Origin::Image(image.clone()),
                 Some(None) => Origin::Named(base_expanded.clone()),
                 None if base_expanded == "scratch" => Origin::Scratch,
-                None => named_stage(&stages, &base_expanded)
-                    .map_or_else(|| Origin::Image(base_expanded.clone()), Origin::Stage),
+                None => {
+                    clear(&stages, &base_expanded).map_err(|problem| {
+                        file.point_at(stage.from, &stage.base, problem, OTHER_NAME.into())
+                    })?;
+                    named_stage(&stages, &base_expanded)
+                        .map_or_else(|| Origin::Image(base_expanded.clone()), Origin::Stage)
+                }
             };
             let mut references = Vec::new();
             for (number, instruction) in stage.body.iter().enumerate() {
@@ -229,9 +245,25 @@ fn named_stage(above: &[Stage], name: &str) -> Option<usize> {
     above.iter().rposition(|stage| stage.name == name)
 }
 
+/// Whether a number means one stage: the engines take `COPY --from=1` for the stage at that position, and FROM, `--target` and
+/// mounts for the one of that name (1.28, 1.39, 1.43), so what is both is refused.
+fn clear(stages: &[Stage], name: &str) -> Result<(), String> {
+    let Ok(number) = name.parse::<usize>() else { return Ok(()) };
+    let named = stages.iter().rfind(|stage| stage.name == name && stage.position != number);
+    let placed = stages.iter().find(|stage| stage.position == number);
+    match (named, placed) {
+        (Some(named), Some(placed)) => Err(format!(
+            "`{name}` is the name of the stage of line {} and the number of that of line {}",
+            named.lines.0, placed.lines.0
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn find_target(stages: &[Stage], target: Option<&str>) -> Result<usize, GraphError> {
     let Some(target) = target.filter(|t| !t.is_empty()) else { return Ok(stages.len() - 1) };
     let by_number = || stages.iter().position(|s| target.parse() == Ok(s.position));
+    clear(stages, target).map_err(|problem| GraphError::TwoTargets { target: target.to_owned(), problem })?;
     stages.iter().position(|s| s.name == target).or_else(by_number).ok_or_else(|| GraphError::NoTarget {
         target: target.to_owned(),
         stages: stages.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", "),
@@ -252,6 +284,8 @@ fn resolve(
         Some(Some(image)) => Origin::Image(image.clone()),
         Some(None) => Origin::Named(asked.to_owned()),
         None => {
+            clear(above, name)
+                .map_err(|problem| file.point_at(instruction, name, problem, OTHER_NAME.into()))?;
             let found = by_number().map(|s| s.index).or_else(|| named_stage(above, name));
             match found {
                 Some(index) => Origin::Stage(index),
@@ -425,6 +459,27 @@ mod tests {
     #[test]
     fn a_stage_named_like_its_own_image_is_no_cycle() {
         assert_eq!(graph("FROM alpine AS alpine\n").stages[0].base, Origin::Image("alpine".into()));
+    }
+
+    #[test]
+    fn a_number_that_is_a_name_as_well_is_refused_where_it_is_used() {
+        let two = "FROM a AS 1\nFROM b AS x\n";
+        let told = |rest: &str, target: Option<&str>| {
+            graph_with(&format!("{two}{rest}"), target, &[]).unwrap_err().to_string()
+        };
+        let both = "`1` is the name of the stage of line 1 and the number of that of line 2";
+        for rest in
+            ["FROM 1\n", "FROM c\nCOPY --from=1 /a /\n", "FROM c\nRUN --mount=from=1,target=/m true\n"]
+        {
+            assert!(told(rest, None).contains(both), "{rest}");
+        }
+        assert!(told("", Some("1")).contains(both));
+        // Nobody asks, or it is one of them alone.
+        assert_eq!(graph(two).stages.len(), 2);
+        assert_eq!(graph("FROM a AS 1\nFROM 1\n").stages[1].base, Origin::Stage(0));
+        let of_name = graph("FROM a AS 7\nFROM c\nCOPY --from=7 /a /\n");
+        assert_eq!(of_name.stages[1].references[0].origin, Origin::Stage(0));
+        assert_eq!(graph("FROM a AS 0\nFROM 0\n").stages[1].base, Origin::Stage(0));
     }
 
     #[test]
