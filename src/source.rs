@@ -19,6 +19,8 @@ pub struct ContainerfileSource {
     pub path: PathBuf,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Where in them the second and later ones of several files begin.
+    pub starts: Vec<usize>,
     /// The `--file` values as given (the ignore file is looked for beside them); the default name where none was.
     pub names: Vec<PathBuf>,
     /// The file's real path, which tells builds apart; nothing for standard input.
@@ -254,7 +256,7 @@ fn unpack(bytes: &[u8], written: String) -> anyhow::Result<ContextSource> {
     })
 }
 
-/// Reads the Containerfile: several `--file` are read as one, `-` is standard input, `.in` goes through cpp.
+/// Reads the Containerfile: several `--file` stand one behind the other, `-` is standard input, `.in` goes through cpp.
 ///
 /// # Errors
 /// When there is none, or it cannot be read.
@@ -268,6 +270,7 @@ pub fn containerfile(
         return Ok(ContainerfileSource {
             path: "-".into(),
             bytes,
+            starts: Vec::new(),
             names: Vec::new(),
             real: None,
             warnings: Vec::new(),
@@ -280,6 +283,7 @@ pub fn containerfile(
         return Ok(ContainerfileSource {
             path: PathBuf::from(&context.written),
             bytes,
+            starts: Vec::new(),
             names: vec![name.into()],
             real: Some(path.clone()),
             warnings,
@@ -295,6 +299,7 @@ pub fn containerfile(
                 return Ok(ContainerfileSource {
                     path: shown,
                     bytes,
+                    starts: Vec::new(),
                     names: vec![name.into()],
                     real: Some(path),
                     warnings,
@@ -306,13 +311,14 @@ pub fn containerfile(
             context.folder.display()
         );
     }
-    let mut bytes = Vec::new();
+    let (mut bytes, mut starts) = (Vec::new(), Vec::new());
     let mut names = Vec::new();
     let mut real = None;
-    for file in files {
+    for (n, file) in files.iter().enumerate() {
         if !bytes.is_empty() && !bytes.ends_with(b"\n") {
             bytes.push(b'\n');
         }
+        starts.extend((n > 0).then_some(bytes.len()));
         if *file == "-" {
             std::io::stdin()
                 .read_to_end(&mut bytes)
@@ -337,7 +343,7 @@ pub fn containerfile(
         real = real.or_else(|| fs::canonicalize(&path).ok());
     }
     let path = files.first().map_or_else(|| "-".into(), PathBuf::from);
-    Ok(ContainerfileSource { path, bytes, names, real, warnings })
+    Ok(ContainerfileSource { path, bytes, starts, names, real, warnings })
 }
 
 /// The text of a Containerfile; that of an `.in` file as the preprocessor leaves it.
@@ -436,6 +442,6 @@ mod tests {
         fs::write(dir.path().join("b"), "RUN y\n").unwrap();
         let (source, _) = context(Some(dir.path().as_os_str()), &[], BUILDAH).unwrap();
         let read = containerfile(&[OsStr::new("a"), OsStr::new("b")], &source, None, &[]).unwrap();
-        assert_eq!(read.bytes, b"FROM x\nRUN y\n");
+        assert_eq!((read.bytes.as_slice(), read.starts), (b"FROM x\nRUN y\n".as_slice(), vec![7]));
     }
 }

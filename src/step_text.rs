@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::containerfile::{Containerfile, Keyword};
+use crate::containerfile::{Containerfile, Instruction, Keyword};
 use crate::graph::Origin;
 use crate::key::StepKey;
 use crate::plan::Plan;
@@ -38,9 +38,12 @@ pub fn step_text(
     stages: Vec<(String, String)>,
     labels: Option<&[(String, String)]>,
 ) -> Vec<u8> {
+    // Files behind each other may have escape characters of their own.
+    let last = step.items.last().map(|&item| &stage.body[item].instruction);
+    let escape = last.map_or(file.escape, |instruction| instruction.escape);
     let label = labels
         .filter(|_| !stage.layers && !step.items.is_empty())
-        .map(|labels| label_instruction(labels, file.escape));
+        .map(|labels| label_instruction(labels, escape));
     // In squashed mode the engine fires the base's triggers itself.
     let own = |item: &&usize| stage.layers || stage.body[**item].place != Place::Trigger;
     // The image brings the working directory.
@@ -50,8 +53,15 @@ pub fn step_text(
     let instructions = step.items.iter().filter(own).filter(kept).map(|number| {
         let item = &stage.body[*number];
         let plain = step.without_heredocs.get(number);
+        let text = match plain {
+            Some(plain) => plain.text.as_slice().into(),
+            None if item.instruction.escape != escape && item.place != Place::Flag => {
+                unfolded(&item.instruction).into()
+            }
+            None => item.text.as_slice().into(),
+        };
         StepInstruction {
-            text: plain.map_or(item.text.as_slice(), |plain| &plain.text).into(),
+            text,
             renames: step.renames.clone(),
             has_heredoc: plain.is_none() && !item.instruction.heredocs.is_empty(),
         }
@@ -62,7 +72,7 @@ pub fn step_text(
     StepText {
         from: &from,
         stages,
-        escape: file.escape,
+        escape,
         newline: file.newline(),
         label: label.as_deref(),
         args: step.args.clone(),
@@ -70,6 +80,17 @@ pub fn step_text(
         instructions: instructions.collect(),
     }
     .render()
+}
+
+/// An instruction without continuation lines, whatever character they end in.
+fn unfolded(instruction: &Instruction) -> Vec<u8> {
+    let mut text = instruction.original.clone();
+    for heredoc in &instruction.heredocs {
+        text.push(b'\n');
+        text.extend_from_slice(&heredoc.body);
+        text.extend_from_slice(heredoc.name.as_bytes());
+    }
+    text
 }
 
 /// What the labels of a stage hang on beside the stage.

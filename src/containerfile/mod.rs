@@ -25,7 +25,7 @@ pub use ast::{Containerfile, Dialect, Flag, Heredoc, Instruction, Keyword, Piece
 pub use environment::Environment;
 pub use error::ParseError;
 pub use expand::{ExpandError, Expansion, Lookup, expand_word, expand_words, expands_flags, expansion};
-pub use parse::{parse, read};
+pub use parse::{parse, read, read_several};
 pub use platform::Platform;
 pub use refusal::InstructionError;
 pub use rules::Rules;

@@ -45,18 +45,51 @@ pub fn parse(source: Vec<u8>, path: &Path, dialect: Dialect) -> Result<Container
 /// Reads `source` as an engine with these rules does, and with heredocs where it knows none: but only a file that the
 /// engine could make nothing of, because it takes the end of a heredoc for an instruction that there is not.
 pub fn read(source: Vec<u8>, path: &Path, rules: Rules) -> Result<Containerfile, ParseError> {
+    let file = read_one(source, path, rules)?;
+    if rules >= Rules::Buildah43 {
+        file.begins_with_from()?;
+    }
+    Ok(file)
+}
+
+fn read_one(source: Vec<u8>, path: &Path, rules: Rules) -> Result<Containerfile, ParseError> {
     if rules.dialect() == Dialect::Heredocs || !source.windows(2).any(|two| two == b"<<") {
-        let file = parse(source, path, rules.dialect())?;
-        if rules >= Rules::Buildah43 {
-            file.begins_with_from()?;
-        }
-        return Ok(file);
+        return parse(source, path, rules.dialect());
     }
     let native = parse(source.clone(), path, rules.dialect());
     match parse(source, path, Dialect::Heredocs) {
         Ok(file) if is_needed(&file, native.as_ref().ok()) => Ok(file),
         _ => native,
     }
+}
+
+/// Reads several files, each by itself with the directives at its top, as one: `starts` are the offsets in `source` at which
+/// the second and later ones begin. Lines are counted through.
+pub fn read_several(
+    source: Vec<u8>,
+    starts: &[usize],
+    path: &Path,
+    rules: Rules,
+) -> Result<Containerfile, ParseError> {
+    if starts.is_empty() {
+        return read(source, path, rules);
+    }
+    let mut whole: Option<Containerfile> = None;
+    let begins = std::iter::once(0).chain(starts.iter().copied());
+    for (begin, end) in begins.zip(starts.iter().copied().chain([source.len()])) {
+        let lines = source[..begin].iter().filter(|&&byte| byte == b'\n').count();
+        let mut part = read_one(source[begin..end].to_vec(), path, rules)?;
+        part.pieces.iter_mut().for_each(|piece| piece.shift(begin, lines));
+        match &mut whole {
+            Some(whole) => whole.pieces.append(&mut part.pieces),
+            None => whole = Some(part),
+        }
+    }
+    let whole = Containerfile { source, ..whole.expect("there is a first file") };
+    if rules >= Rules::Buildah43 {
+        whole.begins_with_from()?;
+    }
+    Ok(whole)
 }
 
 /// Whether a file has heredocs, and lines in them that an engine without heredocs stumbles over.
@@ -265,6 +298,19 @@ impl Containerfile {
 }
 
 impl Piece {
+    /// Moves it by so many bytes and lines.
+    fn shift(&mut self, bytes: usize, lines: usize) {
+        if let Self::Instruction(instruction) = self {
+            instruction.line += lines;
+            instruction.end_line += lines;
+        }
+        let span = match self {
+            Self::Bom(span) | Self::Directive(span) | Self::Comment(span) | Self::Blank(span) => span,
+            Self::Instruction(instruction) => &mut instruction.span,
+        };
+        *span = Span { start: span.start + bytes, end: span.end + bytes };
+    }
+
     /// The bytes it covers.
     pub fn span(&self) -> Span {
         match self {

@@ -380,3 +380,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_of_several_files_has_its_own_directives_and_lines_count_through() {
+    let first = "# escape=`\nFROM a\nRUN x `\n  y\n";
+    let second = "RUN z \\\n  w\nENV A=`\n";
+    let source = format!("{first}{second}").into_bytes();
+    let file = read_several(source.clone(), &[first.len()], Path::new("f"), Rules::Buildah43).unwrap();
+    assert_eq!(file.write_back(), source);
+    let told: Vec<_> = file
+        .instructions()
+        .map(|i| (i.line, i.end_line, i.escape, String::from_utf8(i.original.clone()).unwrap()))
+        .collect();
+    let expected = [
+        (2, 2, b'`', "FROM a"),
+        (3, 4, b'`', "RUN x   y"),
+        (5, 6, b'\\', "RUN z   w"),
+        (7, 7, b'\\', "ENV A=`"),
+    ];
+    assert_eq!(told, expected.map(|(line, end, escape, text)| (line, end, escape, text.to_owned())));
+    assert_eq!(file.text(file.instructions().nth(2).unwrap().span), b"RUN z \\\n  w\n");
+}

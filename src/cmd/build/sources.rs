@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, read};
+use crate::containerfile::{Containerfile, Rules as Dialect, Scope, expand_word, read_several};
 use crate::context::{ContextError, ContextReader, FileIndex, IgnoreRules, ReadOptions};
 use crate::engine::EngineKind;
 use crate::flags::values::BuildContext;
@@ -94,7 +94,8 @@ impl Sources {
         let (context, from_stdin) = source::context(request.context.as_deref(), &files, of_contexts)?;
         let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
         let rules = Dialect::of_buildah(u64::from(probed.buildah.1));
-        let file = read(containerfile.bytes.clone(), &containerfile.path, rules)?;
+        let bytes = containerfile.bytes.clone();
+        let file = read_several(bytes, &containerfile.starts, &containerfile.path, rules)?;
         let names = containerfile.names.iter().map(PathBuf::as_path);
         // podman takes the lines of a named file as they stand (4.3).
         let as_it_stands = probed.kind == EngineKind::Podman;
