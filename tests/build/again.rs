@@ -261,7 +261,7 @@ fn stages_with_cache_mounts_of_their_own_run_at_the_same_time() {
 #[test]
 fn one_job_runs_one_step_at_a_time() {
     let text = "FROM docker.io/library/busybox AS a\nRUN sleep 0.5\n\
-                FROM docker.io/library/busybox AS b\nRUN sleep 0.5\n\
+                FROM docker.io/library/busybox AS b\nRUN sleep 0.6\n\
                 FROM scratch\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n";
     let built = Scenario::new(text).build(&["--jobs=1"]).ok();
     let (a, b) = (span(&built, "a"), span(&built, "b"));
