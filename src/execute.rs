@@ -71,6 +71,8 @@ pub struct Execution<'a> {
     pub target_flags: Vec<OsString>,
     /// Further flags for the call of a stage that is nothing but a FROM.
     pub base_flags: Vec<OsString>,
+    /// `--env`, for the calls that get it.
+    pub env_flags: Vec<OsString>,
     /// OCI or docker.
     pub format: ImageFormat,
     /// The engine's rules.

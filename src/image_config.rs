@@ -172,6 +172,29 @@ impl ImageConfig {
         self.labels.remove(key);
     }
 
+    /// Sets the version of the operating system where one is given, and its features: one that ends in `-` goes.
+    pub fn set_os(&mut self, version: &str, features: &[String]) {
+        if !version.is_empty() {
+            self.other_fields.insert("os.version".into(), version.into());
+        }
+        if features.is_empty() {
+            return;
+        }
+        let mut all = base::list(&self.other_fields, "os.features");
+        for feature in features {
+            match feature.strip_suffix('-') {
+                Some(gone) => all.retain(|other| other != gone),
+                None if all.contains(feature) => {}
+                None => all.push(feature.clone()),
+            }
+        }
+        if all.is_empty() {
+            self.other_fields.shift_remove("os.features");
+        } else {
+            self.other_fields.insert("os.features".into(), all.into());
+        }
+    }
+
     /// Sets `created`, which otherwise is the time of the last instruction.
     pub fn set_created(&mut self, created: &str) {
         created.clone_into(&mut self.created);

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod event;
 pub mod execute;
 pub mod flags;
+pub mod given_env;
 pub mod graph;
 pub mod heredoc;
 pub mod host;

@@ -124,6 +124,10 @@ pub struct PreparedStep {
     pub workdir: Option<String>,
     /// Whether each of its instructions is committed by itself.
     pub in_layers: bool,
+    /// Whether `--env` is for its call.
+    pub gets_env: bool,
+    /// Variables that the image has to bring, or to lack, because the call before was to leave another value.
+    pub variables: BTreeMap<String, Option<String>>,
     /// ARGs to be declared again.
     pub args: Vec<ScopedArg>,
     /// Values that travel with the call.
@@ -162,6 +166,8 @@ pub struct PreparedStage {
     pub scopes: Vec<Scope>,
     /// One layer an instruction; else the stage is one call.
     pub layers: bool,
+    /// What `--env` leaves in its image, where the engine sets it when it commits.
+    pub given_env: Vec<(String, String)>,
     /// The steps.
     pub steps: Vec<PreparedStep>,
     /// The tail: its instructions, by index into the body.
@@ -202,6 +208,8 @@ pub struct Common<'a> {
     pub target_flags: BTreeMap<String, Vec<String>>,
     /// `--env` as an ENV instruction, which stands first in each stage.
     pub env_instruction: Option<String>,
+    /// `--env` as `NAME=value`, where the engine sets the variables when it commits.
+    pub given_env: Vec<String>,
     /// `--label` of the target, as LABEL instructions.
     pub target_labels: Vec<String>,
     /// What tells the bytes behind an address from other bytes.

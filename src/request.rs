@@ -122,6 +122,10 @@ pub struct BuildRequest {
     pub stdin: bool,
     /// `--env` as an instruction, for engines that begin each stage with it.
     pub env_instruction: Option<String>,
+    /// `--env` as `NAME=value`, for engines that set the variables when they commit.
+    pub given_env: Vec<String>,
+    /// The same as flags, for the calls that get them.
+    pub env_flags: Vec<OsString>,
     /// Whether a step waits for another build that runs the same one: not with `--no-wait`.
     pub waits: bool,
     /// `--rm=false` and `--force-rm=false`.
@@ -166,8 +170,6 @@ const ONE_CALL: &[&str] = &[
     "sbom-scanner-command",
     "sbom-scanner-image",
     "sign-by",
-    "os-version",
-    "os-feature",
 ];
 
 /// Switches of the final image with the setting that only an engine call can carry out.
@@ -185,6 +187,8 @@ const TEXTS: &[&str] = &[
     "layer-label",
     "manifest",
     "no-cache-filter",
+    "os-feature",
+    "os-version",
     "public-arg",
     "tag",
     "target",
@@ -339,7 +343,13 @@ impl BuildRequest {
             secrets: values::secrets(flags, &environment).unwrap_or_default().into_keys().collect(),
             ssh: values::ssh_ids(flags).into_iter().collect(),
             target_flags_keyed,
-            step_flags: step_flags(flags, layers, env_instruction.is_some()),
+            step_flags: step_flags(flags, layers),
+            given_env: if rules < Rules::Buildah39 { set_entries(flags, &environment) } else { Vec::new() },
+            env_flags: flags
+                .uses()
+                .filter(|given| rules < Rules::Buildah39 && given.name == "env")
+                .map(crate::flags::Given::to_arg)
+                .collect(),
             env_instruction,
             target_flags,
             base_flags: flags
@@ -527,7 +537,6 @@ fn tip_flags(flags: &BuildFlags, probed: &Probed, environment: &Environment) -> 
     let texts = |name: &str| -> Vec<String> {
         flags.values(name).map(|v| v.to_string_lossy().into_owned()).collect()
     };
-    let env = env_entries(flags, environment);
     let buildah = probed.buildah.release();
     let rules = Rules::of_buildah(probed.buildah.1.into());
     let seconds = values::timestamp(flags, environment, buildah)?;
@@ -551,8 +560,9 @@ fn tip_flags(flags: &BuildFlags, probed: &Probed, environment: &Environment) -> 
         unset_annotations: Vec::new(),
         created_annotation,
         unset_labels: texts("unsetlabel"),
+        os_version: flags.value("os-version").map(|v| v.to_string_lossy().into_owned()).unwrap_or_default(),
+        os_features: texts("os-feature"),
         unset_env: texts("unsetenv"),
-        env: if rules < Rules::Buildah39 { env } else { Vec::new() },
         timestamp: timestamp.map(|t| t.to_string()),
         omit_history: flags.bool("omit-history").unwrap_or(false),
         drop_inherited_labels: flags.bool("inherit-labels") == Some(false),
@@ -569,6 +579,15 @@ fn env_entries(flags: &BuildFlags, environment: &Environment) -> Vec<String> {
             Some(_) => Some(entry),
             None => environment_text(environment, &entry).map(|value| format!("{entry}={value}")),
         })
+        .collect()
+}
+
+/// The same for an engine before 1.29, which sets what the environment lacks to nothing.
+fn set_entries(flags: &BuildFlags, environment: &Environment) -> Vec<String> {
+    let value = |name: &str| environment_text(environment, name).unwrap_or_default();
+    let entries = flags.values("env").map(|entry| entry.to_string_lossy().into_owned());
+    entries
+        .map(|entry| if entry.contains('=') { entry } else { format!("{entry}={}", value(&entry)) })
         .collect()
 }
 
@@ -633,14 +652,14 @@ fn key_flags(
 }
 
 /// The flags that each step call gets: those that can change a result, and those that every call needs.
-fn step_flags(flags: &BuildFlags, layers: bool, env_is_written: bool) -> Vec<OsString> {
+fn step_flags(flags: &BuildFlags, layers: bool) -> Vec<OsString> {
     let mut args: Vec<OsString> = flags
         .uses()
         .filter(|given| matches!(given.role(), Role::Key | Role::Pass))
         // Taken away at the end: a later step of a native build still sees the variable.
         .filter(|given| !(layers && given.name == "unsetenv"))
-        // Stands in each stage as an instruction.
-        .filter(|given| !(env_is_written && given.name == "env"))
+        // Stands in each stage as an instruction, or goes with the calls that are to see it.
+        .filter(|given| given.name != "env")
         .map(crate::flags::Given::to_arg)
         .collect();
     let platform = flags.uses().filter(|g| ["os", "arch", "variant"].contains(&&*g.name));

@@ -41,9 +41,13 @@ pub fn step_text(
     // Files behind each other may have escape characters of their own.
     let last = step.items.last().map(|&item| &stage.body[item].instruction);
     let escape = last.map_or(file.escape, |instruction| instruction.escape);
-    let label = labels
+    let mut label = labels
         .filter(|_| !stage.layers && !step.items.is_empty())
         .map(|labels| label_instruction(labels, escape));
+    if stage.layers && step.gets_env && !step.items.is_empty() {
+        // The engine sets the variables when it commits an instruction in front.
+        label = Some("LABEL stagecache=env".to_owned());
+    }
     // In squashed mode the engine fires the base's triggers itself.
     let own = |item: &&usize| stage.layers || stage.body[**item].place != Place::Trigger;
     // The image brings the working directory.

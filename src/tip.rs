@@ -5,11 +5,14 @@
 //! The tip puts it back: the layers are those of the last step, config, history and annotations are those
 //! that one native build of the whole stage would have written. The leaf is the tip with the stage's labels.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::bases::BaseImage;
 use crate::containerfile::{Keyword, Platform, Rules};
+use crate::given_env;
 use crate::image::{BASE_DIGEST, BASE_NAME, CREATED, ComposedImage, ImageFormat, StoredImage};
 use crate::image_config::{FlagNotes, HistoryNote, ImageConfig, completed, linked};
 use crate::prepare::PreparedStage;
@@ -56,10 +59,12 @@ pub struct TipFlags {
     pub created_annotation: CreatedAnnotation,
     /// `--unsetlabel`.
     pub unset_labels: Vec<String>,
+    /// `--os-version`; empty where it is not given.
+    pub os_version: String,
+    /// `--os-feature`; one that ends in `-` takes away.
+    pub os_features: Vec<String>,
     /// `--unsetenv`.
     pub unset_env: Vec<String>,
-    /// `--env`, as `NAME=value`.
-    pub env: Vec<String>,
     /// `--timestamp`, RFC 3339.
     pub timestamp: Option<String>,
     /// `--omit-history`.
@@ -172,8 +177,9 @@ pub fn tip(
     for label in &flags.unset_labels {
         config.remove_label(label);
     }
+    config.set_os(&flags.os_version, &flags.os_features);
     let mut config = config.to_value();
-    adjust(&mut config, flags);
+    adjust(&mut config, stage, flags);
     let like = last.or(ground.image).cloned().unwrap_or_else(|| {
         let variant = (!platform.variant.is_empty()).then_some(platform.variant.as_str());
         crate::image::scratch(format, (&platform.os, &platform.architecture, variant), &created)
@@ -248,29 +254,19 @@ fn new_layers(
         .collect())
 }
 
-fn adjust(config: &mut Value, flags: &TipFlags) {
-    if let Some(Value::Array(env)) = config.pointer_mut("/config/Env") {
-        env.retain(|entry| {
-            let name = entry.as_str().and_then(|e| e.split('=').next()).unwrap_or_default();
-            !flags.unset_env.iter().any(|unset| unset == name)
-        });
+fn adjust(config: &mut Value, stage: &PreparedStage, flags: &TipFlags) {
+    let in_docker_format = config.get("container_config").is_some();
+    if let Some(settings) = config["config"].as_object_mut()
+        && !(stage.given_env.is_empty() && flags.unset_env.is_empty())
+    {
+        let env = settings.get("Env").and_then(|env| serde_json::from_value(env.clone()).ok());
+        let mut env: Vec<String> = env.unwrap_or_default();
+        given_env::put_into(&mut env, &stage.given_env);
+        env.retain(|entry| !flags.unset_env.iter().any(|unset| entry.split('=').next() == Some(unset)));
         // An OCI config leaves out what is empty.
-        if env.is_empty() && config.get("container_config").is_none() {
-            config["config"].as_object_mut().map(|settings| settings.shift_remove("Env"));
-        }
-    }
-    if !flags.env.is_empty() {
-        let settings = config["config"].as_object_mut();
-        if let Some(settings) = settings {
-            let mut env: Vec<String> =
-                settings.get("Env").and_then(|v| serde_json::from_value(v.clone()).ok()).unwrap_or_default();
-            for entry in &flags.env {
-                let name = entry.split('=').next().unwrap_or(entry);
-                match env.iter_mut().find(|e| e.split('=').next() == Some(name)) {
-                    Some(existing) => existing.clone_from(entry),
-                    None => env.push(entry.clone()),
-                }
-            }
+        if env.is_empty() && !in_docker_format {
+            settings.shift_remove("Env");
+        } else {
             settings.insert("Env".into(), json!(env));
         }
     }
@@ -371,17 +367,28 @@ pub fn stands_for(last: &StoredImage, tip: &StoredImage) -> bool {
     handed_on(last) == handed_on(tip)
 }
 
-/// An image with another working directory, for a step whose WORKDIRs the engine must not carry out: in one call
-/// with the RUN behind them it makes their folders, as the USER in force, where a native build in layers makes the
-/// last one alone, as root (1.28).
+/// An image with another working directory and other variables (nothing: without one), for a step that must not see
+/// those of the image, or whose WORKDIRs the engine must not carry out: in one call with the RUN behind them it makes
+/// their folders, as the USER in force, where a native build in layers makes the last one alone, as root (1.28).
 ///
 /// # Errors
 /// When the image's manifest and config do not fit each other.
-pub fn in_workdir(image: &StoredImage, workdir: &str) -> anyhow::Result<ComposedImage> {
+pub fn as_found(
+    image: &StoredImage,
+    workdir: Option<&str>,
+    variables: &BTreeMap<String, Option<String>>,
+) -> anyhow::Result<ComposedImage> {
     let mut config = image.config.clone();
     for section in ["config", "container_config"] {
-        if let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) {
+        let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) else { continue };
+        if let Some(workdir) = workdir {
             settings.insert("WorkingDir".into(), workdir.into());
+        }
+        if let Some(Value::Array(env)) = settings.get_mut("Env") {
+            let name_of = |entry: &Value| entry.as_str().and_then(|e| e.split('=').next().map(str::to_owned));
+            env.retain(|entry| name_of(entry).is_none_or(|name| !variables.contains_key(&name)));
+            let values = variables.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+            env.extend(values.map(|(name, value)| json!(format!("{name}={value}"))));
         }
     }
     let annotations = image.annotations();

@@ -74,6 +74,9 @@ impl StageWorker<'_> {
             if self.stage.body.is_empty() {
                 flags.extend(execution.base_flags.iter().cloned());
             }
+            if step.gets_env {
+                flags.extend(self.env_flags());
+            }
             if !self.stage.layers && self.stage_labels().is_some_and(|labels| names_engine(&labels)) {
                 // The engine's own label would take the place of the one in the text.
                 flags.push("--identity-label=false".into());
@@ -165,16 +168,25 @@ impl StageWorker<'_> {
         locked(&self.shared.listing).add(id.clone(), image);
     }
 
+    /// `--env` for a call; in layers `--unsetenv` takes away at once what a commit sets, and steps go without it.
+    fn env_flags(&self) -> impl Iterator<Item = OsString> {
+        let execution = self.shared.execution;
+        let unset = move |flag: &OsString| {
+            let flag = flag.to_string_lossy();
+            let name = flag.strip_prefix("--env=").and_then(|entry| entry.split('=').next());
+            name.is_some_and(|name| execution.tip_flags.unset_env.iter().any(|unset| unset == name))
+        };
+        execution.env_flags.iter().filter(move |flag| !(self.stage.layers && unset(flag))).cloned()
+    }
+
     /// The image that the step's FROM names.
     pub(super) fn from(&self, step: &PreparedStep, standing: &Standing) -> Result<Option<ImageId>, Ended> {
-        match (&standing.image, &step.workdir) {
-            (Some(id), Some(workdir)) => {
-                let image = self.read(id)?;
-                let composed = tip::in_workdir(&image, workdir).map_err(|e| self.failure(e))?;
-                self.commit_passing(&composed).map(Some)
-            }
-            (image, _) => Ok(image.clone()),
+        let Some(id) = &standing.image else { return Ok(None) };
+        if step.workdir.is_none() && step.variables.is_empty() {
+            return Ok(Some(id.clone()));
         }
+        let found = tip::as_found(&self.read(id)?, step.workdir.as_deref(), &step.variables);
+        self.commit_passing(&found.map_err(|e| self.failure(e))?).map(Some)
     }
 
     pub(super) fn stages_in_front(&self, step: &PreparedStep) -> Result<Vec<(String, String)>, Ended> {

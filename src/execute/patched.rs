@@ -63,6 +63,7 @@ impl StageWorker<'_> {
         self.stage.layers
             && !step.in_layers
             && step.workdir.is_none()
+            && step.variables.is_empty()
             && step.inputs.flags.is_empty()
             && instruction.keyword == Keyword::Copy
             && instruction.heredocs.is_empty()

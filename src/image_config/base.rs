@@ -105,7 +105,7 @@ fn text(map: &Map<String, Value>, name: &str) -> String {
     map.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn list(map: &Map<String, Value>, name: &str) -> Vec<String> {
+pub(super) fn list(map: &Map<String, Value>, name: &str) -> Vec<String> {
     let values = map.get(name).and_then(Value::as_array).into_iter().flatten();
     values.filter_map(Value::as_str).map(str::to_owned).collect()
 }

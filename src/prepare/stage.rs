@@ -8,12 +8,12 @@ use anyhow::{Context, anyhow};
 use super::step::OF_EVERY_TIP;
 use super::{BodyItem, Common, Place, PreparedStage};
 use crate::bases::BaseImage;
-use crate::containerfile::{Instruction, Keyword, Rules, StageBase, parse};
+use crate::containerfile::{Instruction, Keyword, Rules, Scope, StageBase, parse};
 use crate::context::CopiedTree;
 use crate::graph::{Origin, Stage, StageGraph};
 use crate::image::ImageFormat;
 use crate::key::{Parent, StepInputs, text_of};
-use crate::{host, key, step};
+use crate::{given_env, host, key, step};
 
 pub(super) struct Preparer<'a> {
     pub(super) graph: &'a StageGraph,
@@ -98,6 +98,7 @@ impl Preparer<'_> {
 
         let instructions: Vec<Instruction> = body.iter().map(|item| item.instruction.clone()).collect();
         let cut = step::cut(&instructions, layers);
+        let given_env = self.given_env(stage, &instructions, &scopes, layers);
         let mut result = PreparedStage {
             stage: stage.clone(),
             body,
@@ -106,6 +107,7 @@ impl Preparer<'_> {
             triggers,
             scopes,
             layers,
+            given_env,
             steps: Vec::new(),
             tail: cut.tail.clone(),
             tail_inputs: self.empty_inputs(stage, layers),
@@ -161,8 +163,10 @@ impl Preparer<'_> {
                 let below = &self.done[index];
                 let end = below.scopes.last().expect("a stage has a scope behind its last instruction");
                 let docker = self.common.image_format == ImageFormat::Docker;
+                let mut env = end.env().entries().to_vec();
+                given_env::put_into(&mut env, &below.given_env);
                 let base = StageBase {
-                    env: end.env().entries().to_vec(),
+                    env,
                     workdir: end.workdir().to_owned(),
                     user: end.user().to_owned(),
                     shell: if docker { end.shell().to_vec() } else { Vec::new() },
@@ -195,6 +199,24 @@ impl Preparer<'_> {
                 (stage_base, base.image.triggers())
             }
         }
+    }
+
+    /// What `--env` leaves in a stage's image: nothing where the base is taken as it is.
+    fn given_env(
+        &self,
+        stage: &Stage,
+        body: &[Instruction],
+        scopes: &[Scope],
+        layers: bool,
+    ) -> Vec<(String, String)> {
+        if body.is_empty() && stage.base != Origin::Scratch {
+            return Vec::new();
+        }
+        let unset = self.common.key_flags.get("unsetenv");
+        let commits = if layers { &scopes[1.min(body.len())..] } else { &scopes[body.len()..] };
+        let mut given = given_env::committed(&self.common.given_env, commits);
+        given.retain(|(name, _)| !unset.is_some_and(|unset| unset.contains(name)));
+        given
     }
 
     /// The platform that a stage's images are for: the one that the user names counts for what they claim, FROM's own for

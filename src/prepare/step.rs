@@ -55,8 +55,16 @@ pub const OF_EVERY_STAGE: &[&str] =
     &["inherit-labels", "omit-history", "os-feature", "os-version", "unsetlabel"];
 
 /// Flags of the final image that the tip of each stage has something of.
-pub(super) const OF_EVERY_TIP: &[&str] =
-    &["created-annotation", "identity-label", "inherit-labels", "layer-label", "omit-history", "unsetlabel"];
+pub(super) const OF_EVERY_TIP: &[&str] = &[
+    "created-annotation",
+    "identity-label",
+    "inherit-labels",
+    "layer-label",
+    "omit-history",
+    "os-feature",
+    "os-version",
+    "unsetlabel",
+];
 
 impl PreparedStep {
     /// A step without instructions, that takes nothing from anywhere.
@@ -81,6 +89,8 @@ impl PreparedStep {
             mounts_cache: false,
             workdir: None,
             in_layers: false,
+            gets_env: false,
+            variables: BTreeMap::new(),
             args: Vec::new(),
             build_args: Vec::new(),
             shell: None,
@@ -115,9 +125,15 @@ impl Preparer<'_> {
             inputs.flags.extend(flags.map(|(name, values)| (name.clone(), values.clone())));
         }
         let title = text_of(&last.original);
+        let gets_env = !stage.layers || self.sees_env(stage, items);
+        if !gets_env && !self.common.given_env.is_empty() {
+            inputs.flags.remove("env");
+        }
         let mut step = PreparedStep {
             items: items.to_vec(),
             runs,
+            gets_env,
+            variables: self.variables(stage, items),
             ..PreparedStep::bare((first.line, last.end_line), title, inputs)
         };
         for (position, &number) in items.iter().enumerate() {
@@ -156,7 +172,30 @@ impl Preparer<'_> {
         self.arguments(stage, &mut step);
         step.in_layers = copy_makes_workdir(stage, items);
         step.workdir = workdir_to_bring(stage, items).filter(|_| !step.in_layers);
+        step.in_layers |= stage.layers && gets_env;
         Ok(step)
+    }
+
+    /// Whether a command of a stage in layers sees what `--env` has set in the commit before it (`given_env`).
+    fn sees_env(&self, stage: &PreparedStage, items: &[usize]) -> bool {
+        let Some(&last) = items.last().filter(|last| stage.layers && **last > 0) else { return false };
+        let unset = self.common.key_flags.get("unsetenv");
+        let is_new = |entry: &String| {
+            let name = entry.split('=').next().unwrap_or(entry);
+            let is_unset = unset.is_some_and(|unset| unset.iter().any(|other| other == name));
+            !is_unset && stage.scopes[last].env().get(name).is_none()
+        };
+        stage.body[last].instruction.keyword == Keyword::Run && self.common.given_env.iter().any(is_new)
+    }
+
+    /// What `--env` has set in the image of the step before, which no expansion may see, with the values that it may.
+    fn variables(&self, stage: &PreparedStage, items: &[usize]) -> BTreeMap<String, Option<String>> {
+        if !stage.layers || !stage.steps.last().is_some_and(|before| before.gets_env) {
+            return BTreeMap::new();
+        }
+        let names = self.common.given_env.iter().map(|entry| entry.split('=').next().unwrap_or(entry));
+        let env = stage.scopes[items[0]].env();
+        names.map(|name| (name.to_owned(), env.get(name).map(str::to_owned))).collect()
     }
 
     /// The one call of a stage without instructions: of `FROM scratch` the engines make an image with an empty layer, of
@@ -170,7 +209,11 @@ impl Preparer<'_> {
         if is_target {
             inputs.flags.extend(self.common.target_flags.clone());
         }
-        PreparedStep::bare(stage.stage.lines, text_of(&stage.stage.from.original), inputs)
+        if let Some(env) = self.common.key_flags.get("env") {
+            inputs.flags.insert("env".into(), env.clone());
+        }
+        let title = text_of(&stage.stage.from.original);
+        PreparedStep { gets_env: true, ..PreparedStep::bare(stage.stage.lines, title, inputs) }
     }
 
     /// What of the ARGs and the SHELL in force has to be said again in the step's own Containerfile.

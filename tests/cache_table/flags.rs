@@ -51,12 +51,22 @@ pub const CASES: &[Case] = &[
     Case {
         name: "--env",
         kind: Kind::Buildah,
-        file: "FROM docker.io/library/busybox AS a\nRUN true\nRUN echo $E >/out\n",
+        file: "FROM docker.io/library/busybox AS a\nLABEL a=b\nRUN true\nRUN echo $E >/out\n",
         context: &[],
         flags: &[],
         rows: &[
-            flagged("added", &["--env=E=1"], "a mm", &[("/config/Env", "[\"PATH=/bin\",\"E=1\"]")]),
-            flagged("another value", &["--env=E=2"], "a mm", &[("/config/Env", "[\"PATH=/bin\",\"E=2\"]")]),
+            flagged(
+                "added",
+                &["--env=E=1"],
+                "a mm",
+                &[("/config/Env", "[\"PATH=/bin\",\"E=1\"]"), ("out", "1\n")],
+            ),
+            flagged(
+                "another value",
+                &["--env=E=2"],
+                "a mm",
+                &[("/config/Env", "[\"PATH=/bin\",\"E=2\"]"), ("out", "2\n")],
+            ),
             flagged("the first value", &["--env=E=1"], "a hh", &[("/config/Env", "[\"PATH=/bin\",\"E=1\"]")]),
             flagged("none", &[], "a hh", &[("/config/Env", "[\"PATH=/bin\"]")]),
         ],
@@ -152,7 +162,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "variables from the environment",
         kind: Kind::Buildah,
-        file: "FROM docker.io/library/busybox AS a\nRUN true\nRUN echo $E >/out\n",
+        file: "FROM docker.io/library/busybox AS a\nLABEL a=b\nRUN true\nRUN echo $E >/out\n",
         context: &[],
         flags: &["--env=E=1"],
         rows: &[
