@@ -166,6 +166,8 @@ pub struct PreparedStage {
     pub scopes: Vec<Scope>,
     /// One layer an instruction; else the stage is one call.
     pub layers: bool,
+    /// What `--label` leaves in its image without an instruction.
+    pub labels: Vec<(String, String)>,
     /// What `--env` leaves in its image, where the engine sets it when it commits.
     pub given_env: Vec<(String, String)>,
     /// The steps.
@@ -212,6 +214,9 @@ pub struct Common<'a> {
     pub given_env: Vec<String>,
     /// `--label` of the target, as LABEL instructions.
     pub target_labels: Vec<String>,
+    /// `--label` where the engine adds the instructions to the file's last stage, and sets the labels when it commits
+    /// (before 1.30).
+    pub labels_of_commits: Vec<(String, String)>,
     /// What tells the bytes behind an address from other bytes.
     pub remote: &'a dyn Fn(&str) -> anyhow::Result<String>,
     /// The ids that `--secret` gives.

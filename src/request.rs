@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -25,6 +25,30 @@ pub enum KeepStages {
     Last(usize),
     /// All.
     All,
+}
+
+/// How `--logsplit` names a log: with the platform as the user names it, which may be nothing (1.28, 1.43).
+#[derive(Debug, Clone)]
+pub struct LogSplit {
+    /// `--platform` is given.
+    by_platform: bool,
+    /// `--os`.
+    os: String,
+    /// `--arch`.
+    architecture: String,
+}
+
+impl LogSplit {
+    /// The log of a build for this platform.
+    pub fn path(&self, log: &Path, platform: &Platform) -> PathBuf {
+        let (os, architecture) = match self.by_platform {
+            true => (&platform.os, &platform.arch),
+            false => (&self.os, &self.architecture),
+        };
+        let mut path = log.as_os_str().to_owned();
+        path.push(format!("_{os}_{architecture}"));
+        path.into()
+    }
 }
 
 /// A build as it is asked for.
@@ -92,6 +116,8 @@ pub struct BuildRequest {
     pub progress: Option<String>,
     /// `--logfile`.
     pub log_file: Option<PathBuf>,
+    /// What the name of its file for a platform ends in besides, with `--logsplit`.
+    pub log_split: Option<LogSplit>,
     /// `--rusage-logfile`.
     pub rusage_file: Option<PathBuf>,
     /// `--label` of the target, `key=value`.
@@ -334,7 +360,12 @@ impl BuildRequest {
             quiet: flags.bool("quiet").unwrap_or(false),
             progress: text("progress"),
             log_file: path("logfile"),
-            rusage_file: path("rusage-logfile"),
+            log_split: flags.bool("logsplit").unwrap_or(false).then(|| LogSplit {
+                by_platform: flags.is_given("platform"),
+                os: text("os").unwrap_or_default(),
+                architecture: text("arch").unwrap_or_default(),
+            }),
+            rusage_file: path("rusage-logfile").filter(|_| logs_usage(flags)),
             labels: key_values(&texts("label")),
             tip_flags,
             target_tip_flags,
@@ -426,6 +457,9 @@ impl BuildRequest {
                     "invalid value for --{name}: invalid size: '{value}'; write a number with a unit: 64m, 1g"
                 );
             }
+        }
+        if probed.kind == EngineKind::Buildah && flags.is_given("logsplit") && !flags.is_given("logfile") {
+            bail!("cannot use --logsplit without --logfile; give both, or leave it out");
         }
         // podman 4.3; later ones take it.
         let old_podman = probed.kind == EngineKind::Podman && probed.buildah < Version(1, 29, 0);
@@ -651,6 +685,11 @@ fn key_flags(
     keyed
 }
 
+/// With `--quiet` the engines log no usage, and steps are called without that (1.28, 1.39, 1.43).
+fn logs_usage(flags: &BuildFlags) -> bool {
+    flags.bool("log-rusage") == Some(true) && flags.bool("quiet") != Some(true)
+}
+
 /// The flags that each step call gets: those that can change a result, and those that every call needs.
 fn step_flags(flags: &BuildFlags, layers: bool) -> Vec<OsString> {
     let mut args: Vec<OsString> = flags
@@ -660,6 +699,7 @@ fn step_flags(flags: &BuildFlags, layers: bool) -> Vec<OsString> {
         .filter(|given| !(layers && given.name == "unsetenv"))
         // Stands in each stage as an instruction, or goes with the calls that are to see it.
         .filter(|given| given.name != "env")
+        .filter(|given| given.name != "log-rusage" || logs_usage(flags))
         .map(crate::flags::Given::to_arg)
         .collect();
     let platform = flags.uses().filter(|g| ["os", "arch", "variant"].contains(&&*g.name));

@@ -49,6 +49,9 @@ pub fn with_native_history(
         }
         history.append(&mut own);
     }
+    if !stage.labels.is_empty() {
+        set_labels(&mut config, &stage.labels)?;
+    }
     if config == image.config {
         return Ok(None);
     }

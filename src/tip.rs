@@ -174,6 +174,9 @@ pub fn tip(
     if let Some(version) = &flags.engine_version {
         config.set_label(ENGINE_VERSION, version);
     }
+    for (key, value) in &stage.labels {
+        config.set_label(key, value);
+    }
     for label in &flags.unset_labels {
         config.remove_label(label);
     }

@@ -8,6 +8,7 @@ mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::{fs, thread};
@@ -99,6 +100,11 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     drop(lock);
     keep_small(session, request, &results)?;
     finished.map(|()| results)
+}
+
+fn log_file(options: &mut fs::OpenOptions, path: &Path) -> anyhow::Result<fs::File> {
+    let file = options.create(true).mode(0o600).open(path);
+    file.with_context(|| format!("opening --logfile {}", path.display()))
 }
 
 /// Removes what the builds have no use for any more, and holds the cache below its bound where something was built.
@@ -286,6 +292,11 @@ impl<'a> Build<'a> {
             env_instruction: request.env_instruction.clone(),
             given_env: request.given_env.clone(),
             target_labels: target_labels(request, probed.buildah),
+            labels_of_commits: if probed.buildah < Version(1, 30, 0) {
+                request.labels.clone()
+            } else {
+                Vec::new()
+            },
             remote: &remote::identity,
             secrets: &request.secrets,
             ssh: &request.ssh,
@@ -563,15 +574,15 @@ impl<'a> Build<'a> {
             Some("plain") => Style::Plain,
             _ => Style::Live,
         };
-        let log = match &self.request.log_file {
-            Some(path) => Some(
-                fs::File::options()
-                    .create(true)
-                    .append(true)
-                    .open(path)
-                    .with_context(|| format!("opening --logfile {}", path.display()))?,
-            ),
-            None => None,
+        let log = match (&self.request.log_file, &self.request.log_split) {
+            (Some(path), split) => {
+                let whole = log_file(fs::File::options().append(true), path)?;
+                // The build says all there, and nothing in the whole one.
+                let part = split.as_ref().map(|split| split.path(path, self.platform));
+                let part = part.map(|part| log_file(fs::File::options().write(true).truncate(true), &part));
+                Some(part.transpose()?.unwrap_or(whole))
+            }
+            (None, _) => None,
         };
         let known = self.prepared.stages.iter().map(|(index, stage)| {
             let steps = stage.steps.iter().map(|step| step.title.clone()).collect();

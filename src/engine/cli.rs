@@ -228,8 +228,9 @@ impl Engine for CliEngine {
         copied::digest(&self.stores, request)
     }
 
-    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError> {
-        self.run(verb, &self.invocation().args(args)).map(drop)
+    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<String, EngineError> {
+        let ended = self.run(verb, &self.invocation().args(args))?;
+        Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
     }
 
     fn sweep(&self, mark: &str) -> Result<(), EngineError> {

@@ -240,11 +240,11 @@ pub trait Engine: Send + Sync {
     /// and surely.
     fn copied(&self, request: &CopiedRequest) -> Option<String>;
 
-    /// Hands a whole command line to the engine and shows nothing of what it prints.
+    /// Hands a whole command line to the engine, shows nothing of what it prints, and gives its standard output.
     ///
     /// # Errors
     /// When it cannot be run or fails.
-    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<(), EngineError>;
+    fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<String, EngineError>;
 
     /// Removes the working containers that the call with this mark left behind.
     ///

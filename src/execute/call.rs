@@ -69,7 +69,11 @@ impl StageWorker<'_> {
             let mut flags = execution.flags.clone();
             if !self.stage.layers || self.stage.body.is_empty() {
                 let counts = |flag: &&OsString| self.index == execution.target || is_of_every_stage(flag);
-                flags.extend(execution.target_flags.iter().filter(counts).cloned());
+                // Those come without an instruction.
+                let labels = |flag: &&OsString| flag.as_encoded_bytes().starts_with(b"--label=");
+                let set_otherwise = |flag: &&OsString| !self.stage.labels.is_empty() && labels(flag);
+                let own = execution.target_flags.iter().filter(counts);
+                flags.extend(own.filter(|flag| !set_otherwise(flag)).cloned());
             }
             if self.stage.body.is_empty() {
                 flags.extend(execution.base_flags.iter().cloned());

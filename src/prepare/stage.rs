@@ -80,7 +80,8 @@ impl Preparer<'_> {
             });
         }
         // In squashed mode the engine writes them, where there is a call.
-        if is_target && (layers || body.is_empty()) {
+        let labels = if is_target && !body.is_empty() { self.labels_of_commits() } else { &[] };
+        if is_target && labels.is_empty() && (layers || body.is_empty()) {
             for label in &common.target_labels {
                 let instruction = trigger_instructions(label)?.remove(0);
                 body.push(BodyItem { instruction, text: Vec::new(), place: Place::Flag });
@@ -107,6 +108,7 @@ impl Preparer<'_> {
             triggers,
             scopes,
             layers,
+            labels: labels.to_vec(),
             given_env,
             steps: Vec::new(),
             tail: cut.tail.clone(),
@@ -199,6 +201,12 @@ impl Preparer<'_> {
                 (stage_base, base.image.triggers())
             }
         }
+    }
+
+    /// What `--label` sets without an instruction: the file's last stage has those, which is not the target.
+    fn labels_of_commits(&self) -> &[(String, String)] {
+        let is_last = self.graph.target + 1 == self.common.read.stages.len();
+        if is_last { &[] } else { &self.common.labels_of_commits }
     }
 
     /// What `--env` leaves in a stage's image: nothing where the base is taken as it is.

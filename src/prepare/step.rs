@@ -124,6 +124,11 @@ impl Preparer<'_> {
             let flags = self.common.target_flags.iter().filter(|(name, _)| counts(name));
             inputs.flags.extend(flags.map(|(name, values)| (name.clone(), values.clone())));
         }
+        if !stage.labels.is_empty()
+            && let Some(labels) = inputs.flags.remove("label")
+        {
+            inputs.flags.insert("label-without-instruction".into(), labels);
+        }
         let title = text_of(&last.original);
         let gets_env = !stage.layers || self.sees_env(stage, items);
         if !gets_env && !self.common.given_env.is_empty() {

@@ -455,7 +455,7 @@ impl Engine for ModelEngine {
         Some(digest(&format!("{found:?}")))
     }
 
-    fn quietly(&self, verb: &'static str, _: &[OsString]) -> Result<(), EngineError> {
+    fn quietly(&self, verb: &'static str, _: &[OsString]) -> Result<String, EngineError> {
         Err(failed(verb, "the model does not do this"))
     }
 

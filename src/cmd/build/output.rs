@@ -22,22 +22,20 @@ pub(super) fn finish(
     request: &BuildRequest,
     results: &[BuildResult],
 ) -> anyhow::Result<()> {
-    if let Some(list) = &request.manifest {
-        manifest(session, list, results)?;
-    }
+    let list = request.manifest.as_ref().map(|list| manifest(session, list, results)).transpose()?.flatten();
     for result in results {
         export(session, request, &result.image)?;
         write_to_destinations(session, request, &result.image)?;
     }
     let Some(last) = results.last() else { return Ok(()) };
     write_metadata(request, &last.record)?;
+    let id = list.as_ref().unwrap_or(&last.image);
     if let Some(path) = &request.iid_file {
-        fs::write(path, format!("sha256:{}", last.image))
+        fs::write(path, format!("sha256:{id}"))
             .with_context(|| format!("writing --iidfile {}", path.display()))?;
     }
     if let Some(path) = &request.iid_file_raw {
-        fs::write(path, last.image.as_str())
-            .with_context(|| format!("writing --iidfile-raw {}", path.display()))?;
+        fs::write(path, id.as_str()).with_context(|| format!("writing --iidfile-raw {}", path.display()))?;
     }
     if request.iid_file.is_none() && request.iid_file_raw.is_none() {
         for result in results {
@@ -145,8 +143,13 @@ fn write_to_destinations(session: &Session, request: &BuildRequest, image: &Imag
     Ok(())
 }
 
-/// Adds the images to a manifest list, which is made where it is not there.
-pub(super) fn manifest(session: &Session, list: &str, results: &[BuildResult]) -> anyhow::Result<()> {
+/// Adds the images to a manifest list, which is made where it is not there; gives the id that the engine says of it where
+/// that is what it writes for `--iidfile` (podman 4.3; buildah writes the image's).
+pub(super) fn manifest(
+    session: &Session,
+    list: &str,
+    results: &[BuildResult],
+) -> anyhow::Result<Option<ImageId>> {
     let create: Vec<OsString> = ["manifest", "create", list].map(OsString::from).to_vec();
     if session.engine.quietly("manifest create", &create).is_err() {
         let inspect: Vec<OsString> = ["manifest", "inspect", list].map(OsString::from).to_vec();
@@ -155,13 +158,15 @@ pub(super) fn manifest(session: &Session, list: &str, results: &[BuildResult]) -
             .quietly("manifest inspect", &inspect)
             .with_context(|| format!("--manifest={list}: it is there and is no manifest list"))?;
     }
+    let mut told = String::new();
     for result in results {
         let image = format!("containers-storage:{}", result.image);
         let add: Vec<OsString> = ["manifest", "add", list, &image].map(OsString::from).to_vec();
-        session
+        told = session
             .engine
             .quietly("manifest add", &add)
             .with_context(|| format!("adding {} to {list}", result.platform))?;
     }
-    Ok(())
+    let is_written = session.engine.probed().kind == EngineKind::Podman;
+    Ok(ImageId::parse(told.trim()).filter(|_| is_written))
 }
