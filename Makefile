@@ -36,7 +36,7 @@ AN_ORDINARY_USER = $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
 CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- --stagecache $(abspath $(BUILT))
 
 .DEFAULT_GOAL := build
-.PHONY: help build release demo test test-table test-random test-real conformance conformance-corpus conformance-sequences conformance-mutations conformance-pairs conformance-some conformance-rootless conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
+.PHONY: help build release demo test test-table test-random test-real conformance conformance-corpus conformance-sequences conformance-mutations conformance-pairs conformance-some conformance-rootless conformance-upstream conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -95,6 +95,17 @@ conformance-some: setup build ## cases drawn from all of that, other ones each t
 conformance-rootless: setup release ## the corpus without privileges; root makes an ordinary user for it
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --save $(CONFORMANCE_RESULTS)/rootless.json $(CONFORMANCE_FLAGS) \
 		--rootless $(AN_ORDINARY_USER)
+
+conformance-upstream: setup release ## upstream's own build tests by an engine and by us; BUILDAH=DIR, PODMAN=DIR: their sources (no checkout is made)
+	@test -d '$(BUILDAH)/tests/bud' || test -d '$(PODMAN)/test/e2e/build' || \
+		{ echo 'make: BUILDAH=DIR or PODMAN=DIR names the sources of containers/buildah and containers/podman' >&2; exit 1; }
+	rm -rf $(TARGET)/upstream && mkdir -p $(TARGET)/upstream
+	$(if $(BUILDAH),tests/conformance/record-bats $(BUILDAH)/tests/bud.bats $(BUILDAH)/tests/bud $(TARGET)/upstream/bud)
+	$(if $(PODMAN),tests/conformance/record-bats $(PODMAN)/test/system/070-build.bats $(PODMAN)/test/e2e/build $(TARGET)/upstream/podman)
+	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --contexts $(abspath $(TARGET)/upstream) \
+		$(if $(BUILDAH),--contexts $(BUILDAH)/tests/bud --contexts $(BUILDAH)/tests/conformance) \
+		$(if $(PODMAN),--contexts $(PODMAN)/test) \
+		--save $(CONFORMANCE_RESULTS)-upstream.json $(CONFORMANCE_FLAGS)
 
 conformance-table: ## the results of the last runs as the table that the README has
 	@$(CARGO) test --locked --quiet --test conformance -- --from $(wildcard $(CONFORMANCE_RESULTS)/*.json) --format markdown

@@ -48,6 +48,10 @@ pub struct Case {
     /// Whether stagecache adds its stage labels (they are left out of the comparison).
     pub stage_labels: bool,
     pub entries: Vec<Entry>,
+    /// Folders that are no part of the corpus and become a part of the case.
+    pub copies: Vec<Copied>,
+    /// How many seconds a build may take, where one that takes longer counts as one that fails.
+    pub seconds: Option<u64>,
     /// How many of it are built at the same time; the engine builds one.
     pub at_once: usize,
     /// How many steps podman-stagecache runs, in layers and squashed.
@@ -64,6 +68,14 @@ pub struct Case {
     pub after: Option<Box<First>>,
     /// The text that the case was read from: what a cached native result depends on.
     pub text: String,
+}
+
+/// A folder from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    pub from: PathBuf,
+    /// Relative to the case's folder.
+    pub to: PathBuf,
 }
 
 /// A build before a case.

@@ -17,6 +17,8 @@ pub struct Documented {
     pub name: String,
     pub cases: Vec<String>,
     limits: Limits,
+    /// What the engine says where it differs.
+    pub said: Option<String>,
     /// Differences as they are printed; `*` stands for anything.
     pub lines: Vec<String>,
     pub reason: String,
@@ -57,6 +59,7 @@ fn parse(text: &str) -> Result<Vec<Documented>> {
             "modes" => {
                 limits.modes = split_words(value)?.iter().map(|mode| mode.parse()).collect::<Result<_>>()?
             }
+            "said" => entry.said = Some(value.to_owned()),
             "differs" => entry.lines.push(value.to_owned()),
             "reason" => entry.reason = value.to_owned(),
             _ => bail!("unknown key {key}"),

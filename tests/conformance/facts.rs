@@ -149,7 +149,7 @@ impl Facts<'_> {
         }
         // The base images' own names are only worth a word where they changed.
         for base in &self.prepared.bases {
-            if names.get(&base.name) == Some(&format!("<{}>", base.name)) {
+            if names.get(&base.name) == Some(&self.alias(&base.record.id, result)) {
                 names.remove(&base.name);
             }
         }
@@ -323,6 +323,12 @@ impl Facts<'_> {
             annotations[time] = json!("the image's time");
         }
         let (name, digest) = ("org.opencontainers.image.base.name", "org.opencontainers.image.base.digest");
+        // Of a base with many names the engines give any that has the last part of the one in the file.
+        if let Some(named) = self.prepared.bases.iter().find(|base| base.name == text(&annotations[name]))
+            && self.prepared.bases.iter().filter(|base| base.record.id == named.record.id).count() > 1
+        {
+            annotations[name] = json!(self.prepared.bases[0].name);
+        }
         let value = text(&annotations[digest]);
         if value.is_empty() {
             return annotations;

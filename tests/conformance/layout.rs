@@ -23,6 +23,10 @@ impl Case {
         owner: Option<(u32, u32)>,
     ) -> Result<()> {
         fs::create_dir_all(dir.join("context"))?;
+        for copied in &self.copies {
+            copy(&copied.from, &dir.join(&copied.to), filled)
+                .with_context(|| format!("copying {}", copied.from.display()))?;
+        }
         for entry in &self.entries {
             lay_out(entry, &self.entries, dir, filled)
                 .with_context(|| format!("laying out {}", entry.path.display()))?;
@@ -74,6 +78,33 @@ impl Case {
         }
         Ok(())
     }
+}
+
+/// Copies a folder as the caller's own, with the placeholder for the context filled in.
+fn copy(from: &Path, to: &Path, filled: &dyn Fn(&str) -> String) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let output = Command::new("cp")
+        .args(["-a", "--no-preserve=ownership", "--"])
+        .args([&from.join("."), to])
+        .stdin(Stdio::null())
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut folders = vec![to.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let found = fs::symlink_metadata(&path)?;
+            if found.is_dir() {
+                folders.push(path);
+            } else if found.is_file()
+                && let Ok(text) = String::from_utf8(fs::read(&path)?)
+                && text.contains("@CONTEXT@")
+            {
+                fs::write(&path, filled(&text))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes what is there, whatever it is.

@@ -1,5 +1,6 @@
 //! Native results on disk: one file for each engine version, case and mode, so that a second run builds one side only.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -21,12 +22,16 @@ pub struct Natives {
 }
 
 impl Natives {
-    pub fn new(keep: bool, bases: &[Case]) -> Natives {
+    pub fn new(keep: bool, bases: &[Case], images: &BTreeSet<String>) -> Natives {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let dir = var("CONFORMANCE_CACHE")
             .or_else(|| Some(var("XDG_CACHE_HOME")?.join("podman-stagecache/conformance")))
             .or_else(|| Some(var("HOME")?.join(".cache/podman-stagecache/conformance")));
-        Natives { dir: dir.filter(|_| keep), bases: bases.iter().map(|base| base.text.as_str()).collect() }
+        let names = images.iter().map(String::as_str);
+        Natives {
+            dir: dir.filter(|_| keep),
+            bases: bases.iter().map(|base| base.text.as_str()).chain(names).collect(),
+        }
     }
 
     fn path(&self, prepared: &Prepared, case: &Case, mode: Mode) -> Option<PathBuf> {

@@ -31,6 +31,9 @@ pub struct Options {
     /// (flags of the program's table, two and two); repeatable
     #[arg(long, value_name = "SOURCE")]
     pub of: Vec<Source>,
+    /// Instead of the corpus: what builds in this folder, with `record-bats`' records and Go tests in it (repeatable)
+    #[arg(long, value_name = "DIR")]
+    pub contexts: Vec<PathBuf>,
     /// Only so many cases, other ones each time
     #[arg(long, value_name = "N")]
     pub draw: Option<usize>,
