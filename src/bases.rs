@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::containerfile::{Platform, Rules};
 use crate::engine::{Engine, EngineError, ImageRequest, Listing};
 use crate::flags::PullPolicy;
-use crate::image::{ImageId, StoredImage};
+use crate::image::{ImageFormat, ImageId, StoredImage};
 use crate::names;
 use crate::store::Store;
 
@@ -44,6 +45,7 @@ pub struct Bases<'a> {
     store: &'a Store,
     policy: PullPolicy,
     flags: Vec<std::ffi::OsString>,
+    rules: Rules,
     resolved: Mutex<BTreeMap<(String, Option<String>), BaseImage>>,
 }
 
@@ -54,14 +56,15 @@ struct ShortName {
 }
 
 impl<'a> Bases<'a> {
-    /// A resolver under this policy; `flags` are the registry flags that a pull gets.
+    /// A resolver under this policy and the engine's rules; `flags` are the registry flags that a pull gets.
     pub fn new(
         engine: &'a dyn Engine,
         store: &'a Store,
         policy: PullPolicy,
         flags: Vec<std::ffi::OsString>,
+        rules: Rules,
     ) -> Self {
-        Self { engine, store, policy, flags, resolved: Mutex::default() }
+        Self { engine, store, policy, flags, rules, resolved: Mutex::default() }
     }
 
     /// The image of that name for that platform (`None`: whatever is there).
@@ -101,13 +104,13 @@ impl<'a> Bases<'a> {
 
     fn find(&self, listing: &mut Listing, name: &str, platform: Option<&str>) -> anyhow::Result<BaseImage> {
         if let Some(id) = by_id(listing, name) {
-            return self.found(listing, id, name, platform);
+            return self.found(listing, id, name, platform, Origin::Storage);
         }
         let transport = name.contains("://") || has_file_transport(name);
         if matches!(self.policy, PullPolicy::Never | PullPolicy::Missing) && !transport {
             let said = match self.local(listing, name)? {
                 Ok(id) => {
-                    let found = self.found(listing, id, name, platform);
+                    let found = self.found(listing, id, name, platform, Origin::Storage);
                     if found.is_ok() || self.policy == PullPolicy::Never {
                         return found;
                     }
@@ -132,14 +135,14 @@ impl<'a> Bases<'a> {
         match self.engine.pull(&request) {
             Ok(id) => {
                 *listing = self.engine.list()?;
-                self.found(listing, id, name, platform)
+                self.found(listing, id, name, platform, Origin::Pull)
             }
             Err(EngineError::Interrupted) => Err(EngineError::Interrupted.into()),
             Err(error) => {
                 if self.policy == PullPolicy::Newer
                     && let Ok(id) = self.local(listing, name)?
                 {
-                    return self.found(listing, id, name, platform);
+                    return self.found(listing, id, name, platform, Origin::Storage);
                 }
                 Err(error).with_context(|| {
                     format!(
@@ -157,6 +160,7 @@ impl<'a> Bases<'a> {
         id: ImageId,
         name: &str,
         platform: Option<&str>,
+        origin: Origin,
     ) -> anyhow::Result<BaseImage> {
         let mut image = self.engine.image(&id).with_context(|| format!("reading image `{name}`"))?;
         if let Some(listed) = listing.get(&id) {
@@ -167,8 +171,12 @@ impl<'a> Bases<'a> {
         }
         if let Some(wanted) = platform {
             // An engine that is handed an id takes the layers for any platform (1.28): it is checked here.
-            let has = image.platform();
-            if !same_platform(&has, wanted) {
+            let mut has = image.platform();
+            if self.rules < Rules::Buildah39 && image.format() == ImageFormat::Oci {
+                // 1.28 does not read the variant of an OCI image.
+                has = has.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+            }
+            if !same_platform(&has, wanted, origin) {
                 bail!(
                     "image `{name}` in the storage is for {has}, not for {wanted}; pull it for that platform"
                 );
@@ -249,15 +257,24 @@ fn without_warnings(said: &str) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-fn same_platform(has: &str, wanted: &str) -> bool {
-    let parts = |p: &str| {
-        let mut parts = p.splitn(3, '/').map(str::to_owned);
-        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+/// Where an image was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Storage,
+    /// A server gives the best that it has; the engines take another variant with a warning (1.39).
+    Pull,
+}
+
+/// Whether an image is for the platform that is asked for, in containerd's names: arm is arm/v7, arm64 is arm64/v8, and
+/// nothing stands for any variant.
+fn same_platform(has: &str, wanted: &str, origin: Origin) -> bool {
+    let (Some(has), Some(wanted)) = (Platform::parse(has), Platform::parse(wanted)) else {
+        return has == wanted;
     };
-    let ((os, arch, variant), (wanted_os, wanted_arch, wanted_variant)) = (parts(has), parts(wanted));
-    os == wanted_os
-        && arch == wanted_arch
-        && (variant == wanted_variant || variant.is_empty() || wanted_variant.is_empty())
+    let any_variant = origin == Origin::Pull && (has.variant.is_empty() || wanted.variant.is_empty());
+    has.os == wanted.os
+        && has.architecture == wanted.architecture
+        && (has.variant == wanted.variant || any_variant)
 }
 
 fn fingerprint(name: &str, lookalikes: &BTreeMap<&str, &str>) -> String {
@@ -319,9 +336,15 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_without_a_variant_stands_for_any_variant() {
-        assert!(same_platform("linux/arm64/v8", "linux/arm64"));
-        assert!(!same_platform("linux/amd64", "linux/arm64"));
-        assert!(!same_platform("linux/arm/v6", "linux/arm/v7"));
+    fn a_platform_without_a_variant_stands_for_the_usual_one() {
+        let same = |has, wanted| same_platform(has, wanted, Origin::Storage);
+        assert!(same("linux/arm64/v8", "linux/arm64"));
+        assert!(same("linux/arm", "linux/arm/v7"));
+        assert!(!same("linux/amd64", "linux/arm64"));
+        assert!(!same("linux/arm/v6", "linux/arm/v7"));
+        assert!(!same("linux/arm/v6", "linux/arm"));
+        assert!(!same("linux/amd64", "linux/amd64/v2"));
+        assert!(same_platform("linux/amd64", "linux/amd64/v2", Origin::Pull));
+        assert!(!same_platform("linux/arm/v6", "linux/arm/v7", Origin::Pull));
     }
 }

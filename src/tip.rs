@@ -259,9 +259,12 @@ fn new_layers(
 
 fn adjust(config: &mut Value, stage: &PreparedStage, flags: &TipFlags) {
     let in_docker_format = config.get("container_config").is_some();
-    if let Some(settings) = config["config"].as_object_mut()
-        && !(stage.given_env.is_empty() && flags.unset_env.is_empty())
-    {
+    // A docker config says it twice.
+    for section in ["config", "container_config"] {
+        let Some(settings) = config.get_mut(section).and_then(Value::as_object_mut) else { continue };
+        if stage.given_env.is_empty() && flags.unset_env.is_empty() {
+            continue;
+        }
         let env = settings.get("Env").and_then(|env| serde_json::from_value(env.clone()).ok());
         let mut env: Vec<String> = env.unwrap_or_default();
         given_env::put_into(&mut env, &stage.given_env);

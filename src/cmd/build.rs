@@ -213,7 +213,8 @@ impl<'a> Build<'a> {
         let heading = heading_scope(request, sources, platform, &Platform::host())?;
         let graph = stage_graph(request, sources, platform, &heading)?;
         let listing = engine.list()?;
-        let bases = Bases::new(engine, &session.store, request.pull, request.pull_flags.clone());
+        let bases =
+            Bases::new(engine, &session.store, request.pull, request.pull_flags.clone(), sources.rules);
         let containerfile = match &sources.containerfile.real {
             Some(path) => sources.context.identity_of(path),
             None => blake3::hash(&sources.containerfile.bytes).to_hex().to_string(),

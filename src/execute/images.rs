@@ -222,8 +222,8 @@ impl StageWorker<'_> {
         format!("stagecache build {}", self.shared.execution.build_id)
     }
 
-    /// A squashed stage's image with the annotations of its real base: the engine writes the name that the image in
-    /// its FROM happens to have (1.28).
+    /// An image with the annotations of its real base: the engine writes the name that the image in a squashed stage's
+    /// FROM happens to have (1.28).
     fn annotated(&self, image: StoredImage) -> Result<StoredImage, Ended> {
         // With --inherit-annotations=false there is nothing of the base.
         let unnamed = image.annotation(BASE_NAME).is_none() && image.annotation(BASE_DIGEST).is_none();
@@ -260,7 +260,8 @@ impl StageWorker<'_> {
             let tip = execution.engine.image(&entry.image).map_err(|e| self.failure(e))?;
             // The stage below may have run again and left other bytes.
             if tip.diff_ids() == self.ground.as_ref().map(|image| image.diff_ids()).unwrap_or_default() {
-                return Ok(tip);
+                // The base may go by another name than at that time.
+                return self.annotated(tip);
             }
         }
         let flags = self.tip_flags();

@@ -6,7 +6,7 @@ use super::sources::note_cache;
 use super::stage::Preparer;
 use super::{Place, PreparedStage, PreparedStep};
 use crate::containerfile::{Dialect, Keyword};
-use crate::graph::{Origin, mount_fields};
+use crate::graph::mount_fields;
 use crate::heredoc::WithoutHeredocs;
 use crate::host::{self, HostAccess};
 use crate::image::ImageFormat;
@@ -207,10 +207,8 @@ impl Preparer<'_> {
     /// another base what flags ask for.
     pub(super) fn empty_stage(&self, stage: &PreparedStage, is_target: bool) -> PreparedStep {
         let mut inputs = self.empty_inputs(&stage.stage, stage.layers);
-        if stage.stage.base != Origin::Scratch {
-            inputs.flags = self.common.key_flags.clone();
-            inputs.flags.retain(|name, _| !RUN_ONLY.contains(&name.as_str()));
-        }
+        inputs.flags = self.common.key_flags.clone();
+        inputs.flags.retain(|name, _| !RUN_ONLY.contains(&name.as_str()));
         if is_target {
             inputs.flags.extend(self.common.target_flags.clone());
         }
