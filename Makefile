@@ -87,9 +87,9 @@ conformance-mutations: setup release ## each case of the corpus, and then a chan
 conformance-pairs: setup release ## each two flags of build together, by an engine and by us; SEED=n
 	$(CONFORMANCE) $(CONFORMANCE_ENGINES:%=--engine %) --of pairs --seed $(or $(SEED),1) $(CONFORMANCE_FLAGS)
 
-conformance-some: setup build ## cases drawn from all of that, other ones each time; CASES=n, SEED=n, ROOTLESS=1
+conformance-some: setup build ## cases drawn from the corpus or from OF=pairs, OF=mutations, other ones each time; CASES=n, SEED=n, ROOTLESS=1
 	$(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- $(CONFORMANCE_ENGINES:%=--engine %) \
-		--of corpus --of mutations --of pairs --draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS) \
+		--of $(or $(OF),corpus) --draw $(or $(CASES),100) $(SEED:%=--seed %) $(CONFORMANCE_FLAGS) \
 		$(if $(ROOTLESS),--rootless $(AN_ORDINARY_USER))
 
 conformance-rootless: setup release ## the corpus without privileges; root makes an ordinary user for it

@@ -208,6 +208,8 @@ pub struct Common<'a> {
     pub key_flags: BTreeMap<String, Vec<String>>,
     /// Flags that concern the target alone.
     pub target_flags: BTreeMap<String, Vec<String>>,
+    /// `--stage-labels`: a stage that is one call is built with its labels in it.
+    pub stage_labels: bool,
     /// `--env` as an ENV instruction, which stands first in each stage.
     pub env_instruction: Option<String>,
     /// `--env` as `NAME=value`, where the engine sets the variables when it commits.

@@ -285,6 +285,7 @@ impl<'a> Build<'a> {
             absent_contexts: &contexts.absent,
             image_format: request.format,
             layers: request.layers,
+            stage_labels: request.stage_labels,
             target_in_one_call: request.target_in_one_call,
             platform: wanted.clone(),
             platform_given: request.platform_given,

@@ -119,6 +119,10 @@ impl Preparer<'_> {
         if !runs {
             inputs.flags.retain(|name, _| !RUN_ONLY.contains(&name.as_str()));
         }
+        if !stage.layers && !self.common.stage_labels {
+            // With labels they stand in what one call makes, in its history too.
+            inputs.flags.insert("stage-labels".into(), vec!["false".into()]);
+        }
         if !stage.layers {
             let counts = |name: &str| is_target || OF_EVERY_STAGE.contains(&name);
             let flags = self.common.target_flags.iter().filter(|(name, _)| counts(name));

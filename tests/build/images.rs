@@ -218,3 +218,19 @@ fn the_base_images_own_name_stays_where_it_was() {
     assert_eq!(scenario.image(BASE).id, before);
     assert_eq!(scenario.image(BASE).names, [BASE]);
 }
+
+#[test]
+fn a_stage_that_was_one_call_with_labels_is_not_taken_for_one_without() {
+    for kind in BOTH {
+        let text = "FROM docker.io/library/busybox AS one\nRUN echo a >/a\nFROM docker.io/library/busybox\nCOPY --from=one /a /b\n";
+        let scenario = Scenario::on(kind, text);
+        scenario.build(&["--layers=false"]).ok();
+        let without = scenario.build(&["--layers=false", "--stage-labels=false"]).ok();
+        let config = scenario.image(&without.image()).config.to_string();
+        assert!(
+            !config.contains("io.buildah.stage") && !config.contains("io.stagecache"),
+            "{kind:?}: {config}"
+        );
+        assert_eq!(scenario.build(&["--layers=false"]).ok().builds(), 0, "{kind:?}");
+    }
+}
