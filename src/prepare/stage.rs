@@ -280,6 +280,11 @@ impl Preparer<'_> {
         let instruction = &item.instruction;
         let mut text = text_of(&instruction.original);
         let copies = matches!(instruction.keyword, Keyword::Copy | Keyword::Add);
+        let keyword = instruction.keyword.as_str();
+        if instruction.is_filesystem() && text.is_char_boundary(keyword.len()) {
+            // The history has no other than upper case of it, or does not name it (1.28, 1.43).
+            text.replace_range(..keyword.len(), keyword);
+        }
         if let Some(from) = instruction.flag("from").filter(|_| copies).map(crate::containerfile::Flag::word)
         {
             // Neither image nor history tell the name of the stage: what it stands for is among the sources.
