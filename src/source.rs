@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use tempfile::TempDir;
 
-use crate::flags::EngineKind;
+use crate::flags::{EngineKind, go};
 use crate::process::{self, Invocation};
 use crate::remote;
 
@@ -377,10 +377,14 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// What the preprocessor makes of it. The engines go on where it fails in the middle (1.28), and say so.
 fn preprocess(path: &Path, flags: &[OsString], warnings: &mut Vec<String>) -> anyhow::Result<Vec<u8>> {
     let folder = path.parent().unwrap_or(Path::new("."));
+    let of_environment = std::env::var("BUILDAH_CPPFLAGS").unwrap_or_default();
+    let of_environment = go::shell_words(&of_environment)
+        .map_err(|error| anyhow!("parsing BUILDAH_CPPFLAGS {of_environment:?}: {error}"))?;
     let call = Invocation::new("cpp")
         .args(["-E", "-iquote"])
         .arg(folder)
         .args(["-traditional", "-undef", "-"])
+        .args(of_environment)
         .args(flags);
     // cpp reads the file itself: the same text without the markers of a standard input.
     let mut call = call;

@@ -214,6 +214,34 @@ fn normalise_newlines(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The words of a line as `go-shellwords` splits it, without variables and commands: an unquoted operator ends it.
+pub fn shell_words(line: &str) -> Result<Vec<String>, String> {
+    let wrong = || "invalid command line string".to_owned();
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match (character, quote) {
+            ('\\', None | Some('"')) => {
+                word.get_or_insert_default().push(characters.next().ok_or_else(wrong)?)
+            }
+            (_, Some(open)) if character == open => quote = None,
+            (_, Some(_)) => word.get_or_insert_default().push(character),
+            ('"' | '\'', None) => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (' ' | '\t' | '\r' | '\n', None) => words.extend(word.take()),
+            (';' | '&' | '|' | '<' | '>', None) => break,
+            ('(' | ')' | '`', None) => return Err(wrong()),
+            (_, None) => word.get_or_insert_default().push(character),
+        }
+    }
+    words.extend(word);
+    if quote.is_some() { Err(wrong()) } else { Ok(words) }
+}
+
 /// Text in double quotes as `%q` prints it.
 pub fn quote(text: &OsStr) -> String {
     let mut out = String::from("\"");
@@ -240,6 +268,20 @@ pub fn quote(text: &OsStr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shell_words_end_at_spaces_that_are_not_quoted() {
+        let words = |line| shell_words(line).unwrap_or_else(|error| vec![error]);
+        assert_eq!(
+            words("  -DA=1 -D'B=x y' \t-D\"C=\\\"z\" -DD=a\\ b ''"),
+            ["-DA=1", "-DB=x y", "-DC=\"z", "-DD=a b", ""]
+        );
+        assert_eq!(words("-DA;-DB"), ["-DA"]);
+        assert_eq!(words(""), [""; 0]);
+        for wrong in ["'a", "\"a", "a\\", "$(a)"] {
+            assert_eq!(words(wrong), ["invalid command line string"], "{wrong}");
+        }
+    }
 
     #[test]
     fn booleans_are_those_of_strconv() {
