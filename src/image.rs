@@ -73,6 +73,8 @@ pub struct StoredImage {
     pub names: Vec<String>,
     /// The manifest.
     pub manifest: Value,
+    /// How many bytes it has as it is stored.
+    pub manifest_size: usize,
     /// The config.
     pub config: Value,
     /// The config's bytes, whose digest is the id.
@@ -203,6 +205,7 @@ pub fn scratch(format: ImageFormat, platform: (&str, &str, Option<&str>), create
         digest: String::new(),
         names: Vec::new(),
         manifest,
+        manifest_size: 0,
         config,
         raw_config: Vec::new(),
     }
@@ -285,6 +288,7 @@ impl ComposedImage {
             digest: format!("sha256:{}", hex(&Sha256::digest(&self.manifest))),
             names: Vec::new(),
             manifest: serde_json::from_slice(&self.manifest)?,
+            manifest_size: self.manifest.len(),
             config: serde_json::from_slice(&self.config)?,
             raw_config: self.config.clone(),
         })

@@ -27,15 +27,17 @@ pub enum KeepStages {
     All,
 }
 
-/// How `--logsplit` names a log: with the platform as the user names it, which may be nothing (1.28, 1.43).
+/// How `--logsplit` names a log: with the platform as the user names it, which may be nothing.
 #[derive(Debug, Clone)]
 pub struct LogSplit {
-    /// `--platform` is given.
+    /// `--platform` or `--all-platforms` is given.
     by_platform: bool,
     /// `--os`.
     os: String,
     /// `--arch`.
     architecture: String,
+    /// `--arch` alone stands for a system, too (1.39; not 1.28).
+    completes_os: bool,
 }
 
 impl LogSplit {
@@ -43,6 +45,9 @@ impl LogSplit {
     pub fn path(&self, log: &Path, platform: &Platform) -> PathBuf {
         let (os, architecture) = match self.by_platform {
             true => (&platform.os, &platform.arch),
+            false if self.completes_os && self.os.is_empty() && !self.architecture.is_empty() => {
+                (&platform.os, &self.architecture)
+            }
             false => (&self.os, &self.architecture),
         };
         let mut path = log.as_os_str().to_owned();
@@ -361,9 +366,10 @@ impl BuildRequest {
             progress: text("progress"),
             log_file: path("logfile"),
             log_split: flags.bool("logsplit").unwrap_or(false).then(|| LogSplit {
-                by_platform: flags.is_given("platform"),
+                by_platform: flags.is_given("platform") || flags.bool("all-platforms") == Some(true),
                 os: text("os").unwrap_or_default(),
                 architecture: text("arch").unwrap_or_default(),
+                completes_os: rules >= Rules::Buildah39,
             }),
             rusage_file: path("rusage-logfile").filter(|_| logs_usage(flags)),
             labels: key_values(&texts("label")),

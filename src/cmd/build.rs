@@ -392,7 +392,7 @@ impl<'a> Build<'a> {
                     recording::failed(r, &format!("{error:#}"), process::interrupted());
                 }
             })?;
-            write_metadata(request, &failed)?;
+            write_metadata(request, &failed, None)?;
         }
         result
     }

@@ -184,6 +184,7 @@ pub fn read(stores: &[ImageStore], id: &ImageId) -> anyhow::Result<StoredImage> 
             id: id.clone(),
             digest,
             names: Vec::new(),
+            manifest_size: manifest.len(),
             manifest: parse(&manifest, id)?,
             config: parse(&config, id)?,
             raw_config: config,

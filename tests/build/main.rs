@@ -1,5 +1,7 @@
 //! `build` end to end, on the installed engines: what it leaves, what a second run does, and what becomes of a failure.
 
+#[path = "../support/schema.rs"]
+mod schema;
 #[path = "../support/mod.rs"]
 mod support;
 

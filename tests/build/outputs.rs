@@ -2,6 +2,9 @@
 
 use std::fs::{self, File};
 
+use serde_json::Value;
+
+use crate::schema;
 use crate::support::{BOTH, Files, Kind, Scenario, files_of};
 
 /// Bytes that are no text and look like lines.
@@ -101,5 +104,30 @@ fn an_output_that_is_none_is_refused_before_anything_runs() {
         let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN echo a >/a\n");
         let built = scenario.build(&["-o", output]).fails(125);
         assert_eq!(built.builds(), 0, "{output}: {}", built.stderr);
+    }
+}
+
+#[test]
+fn the_metadata_file_of_a_build_that_succeeded_names_its_manifest_as_the_engines_do() {
+    for kind in BOTH {
+        let scenario = scenario(kind, "FROM docker.io/library/busybox\nCOPY bytes /bytes\n");
+        for format in ["--format=oci", "--format=docker"] {
+            let built = scenario.build(&[format, "--stage-labels=false"]);
+            let metadata = &built.record;
+            assert_eq!(schema::faults_by("metadata-file", metadata), [""; 0], "{metadata}");
+            let image = metadata["result"]["image"].as_str().unwrap();
+            assert_eq!(metadata["containerimage.config.digest"], format!("sha256:{image}"));
+            assert_eq!(metadata["containerimage.digest"], metadata["result"]["digest"]);
+            let descriptor = &metadata["containerimage.descriptor"];
+            assert_eq!(descriptor["digest"], metadata["result"]["digest"]);
+            let manifest = scenario.manifest(image);
+            assert_eq!(descriptor["size"], manifest.len(), "{manifest}");
+            let manifest: Value = serde_json::from_str(&manifest).unwrap();
+            assert_eq!(descriptor["mediaType"], manifest["mediaType"]);
+        }
+        scenario.containerfile("FROM docker.io/library/busybox\nRUN exit 3\n");
+        let failed = scenario.build(&[]).fails(3);
+        assert_eq!(failed.record["status"], "failed");
+        assert_eq!(failed.record.get("containerimage.digest"), None);
     }
 }

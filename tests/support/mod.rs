@@ -498,6 +498,11 @@ impl Scenario {
         Image { id: listed.id, names: listed.names, config: json(&config), manifest: json("manifest") }
     }
 
+    /// The manifest of an image as it is stored.
+    pub fn manifest(&self, id: &str) -> String {
+        fs::read_to_string(self.images_folder().join(id).join("manifest")).unwrap()
+    }
+
     /// Whether the storage has an image of that id.
     pub fn has(&self, id: &str) -> bool {
         self.listed().iter().any(|image| image.id == id)

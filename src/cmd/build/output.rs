@@ -6,11 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Context;
+use serde_json::{Map, Value, json};
 
 use super::BuildResult;
 use crate::engine::{self, Engine, EngineKind, temporary};
 use crate::flags::values::Output;
-use crate::image::ImageId;
+use crate::image::{ImageId, StoredImage};
 use crate::record::BuildRecord;
 use crate::report::print_all;
 use crate::request::BuildRequest;
@@ -28,7 +29,9 @@ pub(super) fn finish(
         write_to_destinations(session, request, &result.image)?;
     }
     let Some(last) = results.last() else { return Ok(()) };
-    write_metadata(request, &last.record)?;
+    if request.metadata_file.is_some() {
+        write_metadata(request, &last.record, Some(&session.engine.image(&last.image)?))?;
+    }
     let id = list.as_ref().unwrap_or(&last.image);
     if let Some(path) = &request.iid_file {
         fs::write(path, format!("sha256:{id}"))
@@ -45,11 +48,32 @@ pub(super) fn finish(
     Ok(())
 }
 
-/// Writes the record where `--metadata-file` says, of a failed build as well: why it failed stands in it.
-pub(super) fn write_metadata(request: &BuildRequest, record: &BuildRecord) -> anyhow::Result<()> {
+/// Writes the record where `--metadata-file` says, of a failed build as well: why it failed stands in it. Of the image of
+/// one that succeeded the engines' own fields are beside it (1.44).
+pub(super) fn write_metadata(
+    request: &BuildRequest,
+    record: &BuildRecord,
+    image: Option<&StoredImage>,
+) -> anyhow::Result<()> {
     let Some(path) = &request.metadata_file else { return Ok(()) };
-    let bytes = serde_json::to_vec_pretty(record).context("writing the record")?;
+    let mut metadata = serde_json::to_value(record).context("writing the record")?;
+    if let Some(image) = image {
+        let fields = engine_metadata(image);
+        metadata.as_object_mut().expect("a record is an object").extend(fields);
+    }
+    let bytes = serde_json::to_vec_pretty(&metadata).context("writing the record")?;
     crate::atomic::write(path, &bytes).with_context(|| format!("writing --metadata-file {}", path.display()))
+}
+
+/// What buildah 1.44 and podman 6.0 write of an image.
+fn engine_metadata(image: &StoredImage) -> Map<String, Value> {
+    let media_type = image.manifest.get("mediaType").cloned().unwrap_or_default();
+    let descriptor = json!({"mediaType": media_type, "digest": image.digest, "size": image.manifest_size});
+    Map::from_iter([
+        ("containerimage.config.digest".into(), format!("sha256:{}", image.id).into()),
+        ("containerimage.descriptor".into(), descriptor),
+        ("containerimage.digest".into(), image.digest.clone().into()),
+    ])
 }
 
 /// Writes the image's files where `--output` says.
