@@ -20,6 +20,7 @@ pub mod image;
 pub mod image_config;
 pub mod key;
 pub mod names;
+pub mod order;
 pub mod patch;
 pub mod plan;
 pub mod prepare;

@@ -11,10 +11,22 @@ const LAYERS: &[&[&str]] = &[
     &["main", "cli", "completion", "cmd"],
     &["session", "recording", "execute", "report", "source", "request"],
     &["step_text", "upkeep"],
-    &["patch", "plan", "prepare", "bases", "store", "engine", "tip", "squashed", "event"],
-    &["graph", "step", "key", "render", "heredoc", "context", "verdict", "record", "names"],
-    &["remote"],
-    &["containerfile", "image_config", "flags", "image", "process", "atomic"],
+    &["patch", "plan", "prepare", "bases", "store", "engine", "tip", "squashed", "event", "order"],
+    &[
+        "graph",
+        "step",
+        "key",
+        "render",
+        "heredoc",
+        "context",
+        "verdict",
+        "record",
+        "names",
+        "host",
+        "given_env",
+    ],
+    &["remote", "destination"],
+    &["containerfile", "image_config", "flags", "image", "process", "atomic", "sealed"],
 ];
 
 fn layer(module: &str) -> Option<usize> {

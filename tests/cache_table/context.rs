@@ -211,7 +211,7 @@ pub const CASES: &[Case] = &[
         context: &[("f", "1\n"), ("d/g", "1\n")],
         flags: &[],
         rows: &[
-            row("umask 002", Shell("chmod 664 f d/g; chmod 775 d"), "a m", &[("d/f", "file 640 0:0 1\n")]),
+            row("umask 002", Shell("chmod 664 f d/g; chmod 775 d"), "a h", &[("d/f", "file 640 0:0 1\n")]),
             row("umask 022", Shell("chmod 644 f d/g; chmod 755 d"), "a h", &[("d/f", "file 640 0:0 1\n")]),
             row("setuid", Shell("chmod 4755 d/g"), "a h", &[("d/g", "file 640 0:0 1\n")]),
             row("another content", Shell("echo 2 >d/g"), "a m", &[("d/g", "file 640 0:0 2\n")]),

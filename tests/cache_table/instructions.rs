@@ -255,7 +255,7 @@ pub const CASES: &[Case] = &[
                 "a h",
                 &[("f", "3\n")],
             ),
-            flagged("that other", &["--arch=arm64"], "a h", &[("f", "4\n")]),
+            flagged("that other", &["--platform=linux/arm64"], "a h", &[("f", "4\n")]),
         ],
     },
     Case {
