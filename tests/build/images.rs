@@ -31,7 +31,10 @@ fn the_record_lists_each_stages_image_under_the_id_that_build_id_file_wrote() {
         let id = fs::read_to_string(id_file).unwrap();
         assert_eq!(built.record["build_id"], id.as_str());
         let kept = scenario.records();
-        assert_eq!(kept, std::slice::from_ref(&built.record), "the file and the kept record are one");
+        let mut written = built.record.clone();
+        // What the engines' own --metadata-file has stands beside the record.
+        written.as_object_mut().unwrap().retain(|name, _| !name.starts_with("containerimage."));
+        assert_eq!(kept, [written], "the file and the kept record are one");
         for name in ["base", "build", "2"] {
             let image = scenario.image(built.stage(name)["image"].as_str().unwrap());
             assert_eq!(image.label("io.buildah.stage.name"), Some(name));

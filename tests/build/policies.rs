@@ -35,7 +35,12 @@ fn a_policy_that_rejects_by_default_does_not_stand_in_the_way_of_what_we_make() 
                 scenario.ended(command).ok()
             };
             let folder = format!("dir:{}", scenario.folder().join("image").display());
-            build(&[flags, &["-t", "app:1", "-t", "app:2", "-t", &folder]].concat());
+            // podman's push is held to the policy whatever it is told (4.3).
+            let names: &[&str] = match kind {
+                Kind::Buildah => &["-t", "app:1", "-t", "app:2", "-t", &folder],
+                Kind::Podman => &["-t", "app:1", "-t", "app:2"],
+            };
+            build(&[flags, names].concat());
             scenario.write("d/one", "changed");
             build(&[flags, &["--label=l=1"]].concat());
         }
