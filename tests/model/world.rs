@@ -221,7 +221,15 @@ impl World {
         for (n, instruction) in stage.body.iter().enumerate() {
             let sources = blank.sources(instruction, &files_of)?;
             pending.push_str(&self.hangs_on(&blank, instruction));
-            let _ = writeln!(pending, "{sources:?}");
+            // With --chmod the modes of the context's files go nowhere.
+            let of_context = matches!(instruction, Instruction::Copy { from: None, chmod: Some(_), .. });
+            let mut counted = sources.clone();
+            counted
+                .iter_mut()
+                .filter(|_| of_context)
+                .flat_map(BTreeMap::values_mut)
+                .for_each(|file| file.mode = 0);
+            let _ = writeln!(pending, "{counted:?}");
             blank.apply(instruction, &sources, &self.build_args, "");
             taken.push((instruction, sources));
             let last = n + 1 == stage.body.len();
