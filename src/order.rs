@@ -7,6 +7,7 @@
 //! In a native build the instructions come one after the other in the order of the file, so that order is the right one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::event::StepId;
 use crate::graph::Origin;
@@ -46,9 +47,9 @@ impl Order {
         self.unknown = true;
     }
 
-    /// The step that runs before and may write what this one reads.
-    fn writer(&self, reads: &HostAccess) -> Option<StepId> {
-        self.running.iter().find(|(_, running)| running.may_change(reads)).map(|(step, _)| *step)
+    /// The step that runs before and may write there.
+    fn writer(&self, paths: &BTreeSet<PathBuf>) -> Option<StepId> {
+        self.running.iter().find(|(_, running)| overlap(&running.writes, paths)).map(|(step, _)| *step)
     }
 
     /// For each step of a stage from `over` on to which an earlier stage may write, that step, and whether it concerns only
@@ -57,15 +58,15 @@ impl Order {
         if self.running.is_empty() {
             return BTreeMap::new();
         }
-        let base = HostAccess { reads: stage.base_reads.clone(), writes: BTreeSet::new() };
         let mut found = BTreeMap::new();
-        if let Some(writer) = self.writer(&base).filter(|_| over == 0) {
+        if let Some(writer) = self.writer(&stage.base_reads).filter(|_| over == 0) {
             found.insert(0, Unsettled { writer, what_it_wrote: false });
         }
         for (n, step) in stage.steps.iter().enumerate().skip(over) {
-            let reads = self.writer(&step.host).map(|writer| Unsettled { writer, what_it_wrote: false });
+            let reads =
+                self.writer(&step.host.reads).map(|writer| Unsettled { writer, what_it_wrote: false });
             let wrote =
-                || self.overwriter(&step.host).map(|writer| Unsettled { writer, what_it_wrote: true });
+                || self.writer(&step.host.writes).map(|writer| Unsettled { writer, what_it_wrote: true });
             if let Some(unsettled) = reads.or_else(wrote) {
                 found.entry(n).or_insert(unsettled);
             }
@@ -73,18 +74,11 @@ impl Order {
         found
     }
 
-    /// The step that runs before and may write over what this one has written.
-    fn overwriter(&self, host: &HostAccess) -> Option<StepId> {
-        let mut running = self.running.iter();
-        running.find(|(_, running)| overlap(&running.writes, &host.writes)).map(|(step, _)| *step)
-    }
-
     /// Adds a stage with the verdicts on its steps, of which so many are over.
     pub(crate) fn add(&mut self, stage: &PreparedStage, over: usize, verdict: &dyn Fn(usize) -> Verdict) {
         let index = stage.stage.index;
-        let base = HostAccess { reads: stage.base_reads.clone(), writes: BTreeSet::new() };
         let base_waits = matches!(stage.stage.base, Origin::Stage(below) if self.later.contains_key(&below))
-            || self.writer(&base).is_some();
+            || self.writer(&stage.base_reads).is_some();
         let mut later = base_waits && over == 0;
         if later {
             self.later.insert(index, 0);
@@ -113,13 +107,13 @@ impl Order {
             .foreign
             .iter()
             .any(|f| matches!(f.origin, Origin::Stage(index) if self.later.contains_key(&index)));
-        if takes_later || self.writer(&step.host).is_some() {
+        if takes_later || self.writer(&step.host.reads).is_some() {
             return true;
         }
         match verdict {
             Verdict::Hit { .. } => return false,
             // It runs only if what it wrote is written over.
-            Verdict::Open { .. } if self.overwriter(&step.host).is_some() => return true,
+            Verdict::Open { .. } if self.writer(&step.host.writes).is_some() => return true,
             Verdict::Open { .. } | Verdict::Miss { .. } => {}
         }
         let alone = !step.host.writes.is_empty() || !step.exclusive.is_empty();

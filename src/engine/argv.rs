@@ -106,6 +106,11 @@ pub fn ignore_file_to_name(kind: EngineKind, bytes: Vec<u8>) -> Vec<u8> {
     lines
 }
 
+/// A mark that no other call has.
+pub fn new_mark() -> String {
+    format!("stagecache-{}", uuid::Uuid::now_v7())
+}
+
 /// Marks a call's working container: a secret that no instruction mounts changes nothing, and stands in the
 /// container's `buildah.json` (1.28).
 pub fn marked(mark: &str) -> OsString {

@@ -27,11 +27,7 @@ impl Import {
     fn new(folder: TempDir, transport: &'static str, name: &'static str) -> io::Result<Self> {
         // The engine looks up the path without links.
         let path = fs::canonicalize(folder.path())?.join(name);
-        let policy = json!({
-            "default": [{"type": "reject"}],
-            "transports": {transport: {path.to_string_lossy(): [{"type": "insecureAcceptAnything"}]}},
-        });
-        fs::write(folder.path().join("policy.json"), policy.to_string())?;
+        fs::write(folder.path().join("policy.json"), policy_for(transport, &path.to_string_lossy()))?;
         Ok(Self { folder, transport, name })
     }
 
@@ -46,6 +42,15 @@ impl Import {
     pub fn policy(&self) -> PathBuf {
         self.folder.path().join("policy.json")
     }
+}
+
+/// A policy that allows one scope of one transport alone; "" is all of it (containers-policy.json(5)).
+pub fn policy_for(transport: &str, scope: &str) -> String {
+    let policy = json!({
+        "default": [{"type": "reject"}],
+        "transports": {transport: {scope: [{"type": "insecureAcceptAnything"}]}},
+    });
+    policy.to_string()
 }
 
 /// A folder for the `dir:` transport, which leaves no name (facts: 60 to 150 ms, every version from 1.28).

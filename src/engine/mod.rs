@@ -20,8 +20,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use argv::{flag, ignore_file_to_name, marked};
+pub use argv::{flag, ignore_file_to_name, marked, new_mark};
 pub use cli::CliEngine;
+pub use commit::policy_for;
 pub use layer::LayerSource;
 pub use layers::Layers;
 pub use probe::{Probed, build_help, find, is_remote, probe};

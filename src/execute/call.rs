@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::shared::{Ended, locked};
 use super::stage::{StageWorker, Standing};
-use crate::engine::{EngineError, KeptContainers, ListedImage, StepCall, temporary};
+use crate::engine::{self, EngineError, KeptContainers, ListedImage, StepCall, temporary};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
 use crate::image::ImageId;
@@ -98,7 +98,7 @@ impl StageWorker<'_> {
                 temporary: temporary::can_lie_elsewhere(step.mounts_cache)
                     .then(|| execution.scratch.to_owned()),
                 kept,
-                mark: format!("stagecache-{}", uuid::Uuid::now_v7()),
+                mark: engine::new_mark(),
                 stdin: execution.stdin.then_some(()),
             })
         };

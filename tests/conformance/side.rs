@@ -235,9 +235,14 @@ impl Place {
         let storage = self.fresh_storage(prepared)?;
         self.builds(prepared, &storage, side, first, first_mode, false, &[])?;
         // The cache is to stay, not what the build before came to.
-        let scratch = [self.dir.join("out"), self.dir.join("tmp")];
-        self.file_command(&prepared.engine, "rm", &["-rf"], &scratch)?;
+        self.forget_outcomes(prepared)?;
         self.builds(prepared, &storage, side, case, mode, false, &storage.images()?)
+    }
+
+    /// Removes what the builds before came to beside the storage.
+    fn forget_outcomes(&self, prepared: &Prepared) -> Result<()> {
+        let scratch = [self.dir.join("out"), self.dir.join("tmp")];
+        self.file_command(&prepared.engine, "rm", &["-rf"], &scratch)
     }
 
     /// Builds a case in the storage of the case before, as people do who build one thing after the other.
@@ -252,8 +257,7 @@ impl Place {
         if !storage.root.exists() {
             self.fresh_storage(prepared)?;
         }
-        let scratch = [self.dir.join("out"), self.dir.join("tmp")];
-        self.file_command(&prepared.engine, "rm", &["-rf"], &scratch)?;
+        self.forget_outcomes(prepared)?;
         // The cache is to stay, not the names that builds before have given.
         storage.rename(|id, mut names| {
             names.retain(|name| name.starts_with("localhost/stagecache/"));

@@ -82,7 +82,7 @@ pub(super) fn export(session: &Session, request: &BuildRequest, image: &ImageId)
         return Ok(());
     }
     let engine = session.engine.as_ref();
-    let plain = tip::without_triggers(&engine.image(image)?, &new_mark())?;
+    let plain = tip::without_triggers(&engine.image(image)?, &engine::new_mark())?;
     let image = match &plain {
         Some(plain) => &engine.commit_config(plain, None).context("making an image without its ONBUILD")?,
         None => image,
@@ -113,7 +113,7 @@ fn export_to(engine: &dyn Engine, output: &Output, image: &ImageId) -> anyhow::R
         Output::Tar(path) => tar(path),
         Output::Stdout => tar(&archive),
     };
-    let mark = new_mark();
+    let mark = engine::new_mark();
     let mut args: Vec<OsString> =
         ["build", "--quiet", "--no-cache", "--pull=never", "--rm=true", "--force-rm=true", "--layers=false"]
             .map(OsString::from)
@@ -133,10 +133,6 @@ fn export_to(engine: &dyn Engine, output: &Output, image: &ImageId) -> anyhow::R
     Ok(())
 }
 
-fn new_mark() -> String {
-    format!("stagecache-{}", uuid::Uuid::now_v7())
-}
-
 /// Writes the finished image to each destination.
 fn write_to_destinations(session: &Session, request: &BuildRequest, image: &ImageId) -> anyhow::Result<()> {
     if request.destinations.is_empty() {
@@ -145,8 +141,7 @@ fn write_to_destinations(session: &Session, request: &BuildRequest, image: &Imag
     // A commit is not held to the policy of the machine.
     let folder = tempfile::Builder::new().prefix("stagecache-push-").tempdir().context("making a folder")?;
     let policy = folder.path().join("policy.json");
-    let text = r#"{"default":[{"type":"reject"}],"transports":{"containers-storage":{"":[{"type":"insecureAcceptAnything"}]}}}"#;
-    fs::write(&policy, text).context("writing a policy")?;
+    fs::write(&policy, engine::policy_for("containers-storage", "")).context("writing a policy")?;
     for destination in &request.destinations {
         let mut args: Vec<OsString> = ["push", "--quiet"].map(OsString::from).to_vec();
         args.push(engine::flag("signature-policy", &policy));
