@@ -3,7 +3,7 @@
 //! What is stated is the same for both sides and free of what may differ between two runs of one engine: ids of this
 //! run, times, paths and ports of this machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,28 @@ use crate::image::{Record, Storage, Tree, text, without};
 use crate::layers;
 use crate::side::{Base, Place, Prepared, mounts_below};
 
+/// What stands already where a build begins: other builds may have left it, and it is none of this one's.
+pub struct Standing {
+    containers: BTreeSet<String>,
+    mounts: BTreeSet<String>,
+}
+
+impl Standing {
+    pub fn now(place: &Place, storage: &Storage) -> Result<Standing> {
+        Ok(Standing { containers: storage.containers(), mounts: mounts(place, storage)? })
+    }
+
+    fn mounts_since(&self, place: &Place, storage: &Storage) -> Result<usize> {
+        Ok(mounts(place, storage)?.difference(&self.mounts).count())
+    }
+}
+
+/// What is mounted below a worker's folder. The storage driver keeps a mount of its own.
+fn mounts(place: &Place, storage: &Storage) -> Result<BTreeSet<String>> {
+    let own = storage.root.join(&storage.driver);
+    Ok(mounts_below(&place.dir)?.into_iter().filter(|point| Path::new(point) != own).collect())
+}
+
 /// One finished build that is looked at.
 pub struct Facts<'a> {
     pub place: &'a Place,
@@ -26,6 +48,7 @@ pub struct Facts<'a> {
     /// The engine's own result, which is forgiven what stagecache does better.
     pub as_native: bool,
     pub before: Vec<Record>,
+    pub standing: &'a Standing,
     /// What another build left: it is none of this one's results.
     pub others: &'a [Record],
     /// What the case's builds before this one came to.
@@ -42,8 +65,8 @@ impl Facts<'_> {
     pub fn gather(&self, exit: i32, stdout: &str) -> Result<(Value, Option<String>)> {
         let mut facts = json!({
             "exit": exit,
-            "containers": self.storage.containers(),
-            "mounts": self.mounts()?,
+            "containers": self.storage.containers().difference(&self.standing.containers).count(),
+            "mounts": self.standing.mounts_since(self.place, self.storage)?,
             "volumes": entries_of(&self.storage.root.join("volumes")),
             "tmp": entries_of(&self.place.dir.join("tmp")),
             "written": self.written(),
@@ -67,13 +90,6 @@ impl Facts<'_> {
             None => {}
         }
         Ok((facts, result))
-    }
-
-    /// How many mounts are left. The storage driver keeps one of its own.
-    fn mounts(&self) -> Result<usize> {
-        let own = self.storage.root.join(&self.storage.driver);
-        let left = mounts_below(&self.place.dir)?;
-        Ok(left.iter().filter(|point| Path::new(point) != own).count())
     }
 
     /// What the build did to the case's own files; of a folder that came or went the folder alone.

@@ -1,7 +1,7 @@
 //! Reads what a build left: manifest, config and names straight from the storage's folder, the files from layers as the
 //! engine itself hands them out, merged here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -75,14 +75,15 @@ impl Storage {
         Some(layers)
     }
 
-    /// The number of working containers that were left behind.
-    pub fn containers(&self) -> usize {
+    /// The working containers that are there, by id.
+    pub fn containers(&self) -> BTreeSet<String> {
         let dir = self.root.join(format!("{}-containers", self.driver));
-        let count = |name: &str| {
-            let bytes = fs::read(dir.join(name)).ok()?;
-            Some(serde_json::from_slice::<Value>(&bytes).ok()?.as_array()?.len())
+        let ids = |name: &str| {
+            let bytes = fs::read(dir.join(name)).unwrap_or_default();
+            let list: Vec<Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+            list.into_iter().filter_map(|one| Some(one["id"].as_str()?.to_owned())).collect::<Vec<_>>()
         };
-        count("containers.json").unwrap_or(0) + count("volatile-containers.json").unwrap_or(0)
+        ["containers.json", "volatile-containers.json"].into_iter().flat_map(ids).collect()
     }
 
     pub fn manifest(&self, id: &str) -> Result<Value> {

@@ -14,6 +14,9 @@ use crate::side::{Outcome, Prepared};
 /// Raise when what is stated about a build changes its form or meaning.
 const FORMAT: u32 = 3;
 
+/// The same of builds in a row: what one of them left is no fact of the next.
+const FORMAT_OF_A_ROW: u32 = 4;
+
 /// The folder of kept results; without one nothing is kept.
 pub struct Natives {
     dir: Option<PathBuf>,
@@ -39,7 +42,7 @@ impl Natives {
         let mut hasher = Sha256::new();
         let isolation = std::env::var("BUILDAH_ISOLATION").unwrap_or_default();
         let root = if engine.rootless { "rootless" } else { "root" };
-        let format = FORMAT.to_string();
+        let format = if case.then.is_empty() { FORMAT } else { FORMAT_OF_A_ROW }.to_string();
         let parts = [&format, &engine.version, root, &prepared.storage.driver, &isolation, mode.name()];
         let other = case.builds().any(|build| build.by.is_some());
         let other = prepared.other.as_ref().filter(|_| other).map_or("", |engine| &engine.version);

@@ -17,7 +17,7 @@ use crate::corpus::{self, Case, Version, split_words};
 pub const SUBJECT: &str = "pairs";
 
 /// So many values stand in a case: more of them and one error hides the others, fewer and there are too many cases.
-const SIZE: usize = 8;
+const SIZE: usize = 12;
 
 /// One way to give a flag.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ struct Value {
     before: Option<String>,
     /// Flags and `--flag=value`s with which it does not go.
     not_with: Vec<String>,
+    /// Flags that the engine refuses beside it: what it says of the two is all that can be seen, so they stand alone.
+    refused_with: Vec<String>,
     /// Where it fails natively, whatever else is given, it stands with one other value at a time.
     fails: bool,
 }
@@ -87,6 +89,7 @@ fn read(text: &str) -> Result<Table> {
                 since: None,
                 before: None,
                 not_with: Vec::new(),
+                refused_with: Vec::new(),
                 fails: false,
             };
             for limit in split_words(limits)? {
@@ -95,6 +98,9 @@ fn read(text: &str) -> Result<Table> {
                     Some(("since", text)) => value.since = Some(text.to_owned()),
                     Some(("before", text)) => value.before = Some(text.to_owned()),
                     Some(("not-with", text)) => value.not_with = text.split(',').map(str::to_owned).collect(),
+                    Some(("refused-with", text)) => {
+                        value.refused_with = text.split(',').map(str::to_owned).collect();
+                    }
                     None if limit == "fails" => value.fails = true,
                     _ => bail!("unknown limit {limit}"),
                 }
@@ -133,6 +139,12 @@ fn go_together(a: &Value, b: &Value) -> bool {
         _ => true,
     };
     a.flag != b.flag && !refuses(a, b) && !refuses(b, a) && engines && versions(a, b) && versions(b, a)
+}
+
+/// Whether a build with both of them comes to nothing.
+fn fail_together(a: &Value, b: &Value) -> bool {
+    let refuses = |a: &Value, b: &Value| a.fails || a.refused_with.contains(&b.flag);
+    refuses(a, b) || refuses(b, a)
 }
 
 /// The engines and versions that all these values leave. A set says something of two of its values only where it is built
@@ -174,16 +186,17 @@ fn design<'a>(values: &'a [Value], seed: &str) -> Vec<Vec<&'a Value>> {
         let of_two = |a: usize, b: usize| limit([&values[a], &values[b]]);
         let whole = of_two(a, b);
         let mut set = vec![a, b];
-        let size = if values[a].fails || values[b].fails { 2 } else { SIZE };
+        let size = if fail_together(&values[a], &values[b]) { 2 } else { SIZE };
         while set.len() < size {
             let gain = |value: usize| {
                 let new = |one: usize| open.contains(&(value.min(one), value.max(one)));
                 set.iter().filter(|one| new(**one) && of_two(value, **one) == whole).count()
             };
             let fits = |value: usize| {
-                !values[value].fails
-                    && limit([&values[a], &values[b], &values[value]]) == whole
-                    && set.iter().all(|one| go_together(&values[value], &values[*one]))
+                let goes =
+                    |one: &Value| go_together(&values[value], one) && !fail_together(&values[value], one);
+                limit([&values[a], &values[b], &values[value]]) == whole
+                    && set.iter().all(|one| goes(&values[*one]))
             };
             let next = (0..values.len())
                 .filter(|value| !set.contains(value) && fits(*value))

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::corpus::{self, Case, Mode, ResultName};
 use crate::engine::Engine;
-use crate::facts::Facts;
+use crate::facts::{Facts, Standing};
 use crate::image::{Record, Storage};
 use crate::layers::{self, LayerCache};
 use crate::layout::own;
@@ -328,7 +328,7 @@ impl Place {
         mode: Mode,
         before: &Before,
     ) -> Result<Vec<Outcome>> {
-        let images = storage.images()?;
+        let (images, standing) = (storage.images()?, Standing::now(self, storage)?);
         let engine = prepared.engine_of(case)?;
         let program = match side {
             Side::LikeEngine(program) if case.by.is_none() => program,
@@ -377,6 +377,7 @@ impl Place {
                 case,
                 as_native,
                 before: images.clone(),
+                standing: &standing,
                 others,
                 earlier: &before.results,
                 files: &before.files,
