@@ -161,8 +161,44 @@ pub struct Executed {
     pub leftover_names: Vec<String>,
     /// Images that nobody looks for again: made for a step to stand on, or replaced by the one that a stage leaves.
     pub passing: Vec<ImageId>,
+    /// Images that were not there before.
+    pub made: BTreeSet<ImageId>,
+    /// Whether one of them went at once, and was made again.
+    pub lost: bool,
+    /// Whether layers went on which an image was to stand.
+    pub gone: bool,
     /// Stages that stopped in front of a step that the plan leaves for later.
     pub begun: BTreeMap<usize, Begun>,
+}
+
+/// What a run of the plan leaves in the storage beside the stages, to be added to that of the next one.
+#[derive(Debug)]
+pub struct Traces {
+    leftover_names: Vec<String>,
+    passing: Vec<ImageId>,
+    made: BTreeSet<ImageId>,
+    lost: bool,
+}
+
+impl Traces {
+    /// Takes them.
+    pub fn of(executed: &mut Executed) -> Self {
+        Self {
+            leftover_names: std::mem::take(&mut executed.leftover_names),
+            passing: std::mem::take(&mut executed.passing),
+            made: std::mem::take(&mut executed.made),
+            lost: executed.lost,
+        }
+    }
+
+    /// Adds them to what came after.
+    pub fn add_to(self, executed: &mut Executed) {
+        executed.leftover_names.extend(self.leftover_names);
+        executed.passing.extend(self.passing);
+        executed.lost |= self.lost;
+        // Of what is gone by now the second run made anew what it needed.
+        executed.made.extend(self.made.into_iter().filter(|id| executed.listing.contains(id)));
+    }
 }
 
 /// Runs the build, as far as the plan goes.
@@ -193,6 +229,9 @@ pub fn execute(
         failure: Mutex::new(None),
         leftover: Mutex::new(Vec::new()),
         passing: Mutex::new(Vec::new()),
+        made: Mutex::new(BTreeSet::new()),
+        lost: AtomicBool::new(false),
+        gone: AtomicBool::new(false),
         begun: Mutex::new(BTreeMap::new()),
     };
     done.stages.keys().for_each(|&index| shared.slots.waits(index));
@@ -227,6 +266,9 @@ pub fn execute(
         failure: shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner),
         leftover_names: shared.leftover.into_inner().unwrap_or_else(PoisonError::into_inner),
         passing: shared.passing.into_inner().unwrap_or_else(PoisonError::into_inner),
+        made: shared.made.into_inner().unwrap_or_else(PoisonError::into_inner),
+        lost: shared.lost.into_inner(),
+        gone: shared.gone.into_inner(),
         begun: shared.begun.into_inner().unwrap_or_else(PoisonError::into_inner),
     }
 }

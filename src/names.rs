@@ -49,6 +49,11 @@ pub fn building_name(stage: &str, build_id: &str) -> String {
     format!("{REPOSITORY}/{}:building-{}", slug(stage), &build_id[last..])
 }
 
+/// The name that an image which is made for others to stand on has until the build ends.
+pub fn holding_name(stage: &str, build_id: &str, image: &ImageId) -> String {
+    format!("{}-{}", building_name(stage, build_id), image.short())
+}
+
 /// A name without its tag and digest.
 pub fn repository(name: &str) -> &str {
     let name = name.split_once('@').map_or(name, |(name, _)| name);

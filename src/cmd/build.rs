@@ -17,7 +17,7 @@ use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
 use self::knowledge::StoredKnowledge;
-use self::naming::Named;
+use self::naming::{Gone, Named};
 use self::output::{finish, write_metadata};
 pub use self::sources::{Contexts, Sources};
 use self::sources::{heading_scope, named_values, stage_graph};
@@ -26,7 +26,7 @@ use crate::containerfile::{PREDEFINED_ARGS, Scope};
 use crate::context::CopiedTree;
 use crate::engine::{self, EngineKind, Listing, Version, ignore_file_to_name};
 use crate::event::BuildFailure;
-use crate::execute::{Done, Executed, Execution, execute};
+use crate::execute::{Done, Executed, Execution, Traces, execute};
 use crate::flags::{BuildFlags, Leading, Platform, check_engine, flags_in_help, parse_build};
 use crate::graph::StageGraph;
 use crate::image::ImageId;
@@ -45,8 +45,9 @@ use crate::step_text::{Labelling, Labels, containerfiles};
 use crate::store::{Entry, Nearest, RecordFile};
 use crate::upkeep::{self, Leftovers};
 
-/// How often a build starts over because images that it needs went from the storage.
-const LOSSES: usize = 3;
+/// How often a build goes on after images that it needs went from the storage. Somebody may prune all the time, and each
+/// time the steps that are over stay so.
+const LOSSES: usize = 20;
 
 /// Builds; the result is the process's exit code.
 ///
@@ -425,7 +426,7 @@ impl<'a> Build<'a> {
         loop {
             let mut named = Named::default();
             if executed.failure.is_none() {
-                match self.name_images(&executed) {
+                match self.name_images(&executed, losses > 0 || executed.lost) {
                     Ok(done) => named = done,
                     Err(error) => {
                         let stage = self.graph.stages[self.graph.target].name.clone();
@@ -439,7 +440,7 @@ impl<'a> Build<'a> {
             }
             losses += 1;
             let listing = self.session.engine.list()?;
-            if !self.has_lost(&executed.listing, &listing, record) {
+            if !self.has_lost(&executed, &listing) {
                 return Ok((executed, named));
             }
             progress
@@ -447,10 +448,9 @@ impl<'a> Build<'a> {
             self.rules.goes_on = true;
             self.listing = listing;
             self.decide();
-            let before = executed;
+            let before = Traces::of(&mut executed);
             executed = self.execute_in_order(Done::default(), progress, record)?;
-            executed.leftover_names.extend(before.leftover_names);
-            executed.passing.extend(before.passing);
+            before.add_to(&mut executed);
         }
     }
 
@@ -464,7 +464,7 @@ impl<'a> Build<'a> {
     ) -> anyhow::Result<Executed> {
         let mut executed = self.execute(done, progress, record)?;
         while executed.failure.is_none() && !self.plan.order.later.is_empty() {
-            let (leftover_names, passing) = (executed.leftover_names, executed.passing);
+            let before = Traces::of(&mut executed);
             self.listing = executed.listing;
             let begun = executed.begun.iter().map(|(index, begun)| (*index, begun.over));
             let finished = executed.stages.keys().map(|index| (*index, usize::MAX));
@@ -480,8 +480,7 @@ impl<'a> Build<'a> {
             record.change(|record| recording::decided_again(record, &self.recorded(), &self.rules.over));
             executed =
                 self.execute(Done { stages: executed.stages, begun: executed.begun }, progress, record)?;
-            executed.leftover_names.extend(leftover_names);
-            executed.passing.extend(passing);
+            before.add_to(&mut executed);
         }
         if !self.plan.left.is_empty() {
             let finished = executed.stages.keys().map(|index| (*index, usize::MAX));
@@ -520,13 +519,14 @@ impl<'a> Build<'a> {
         if goes_on { Ok(()) } else { Err(anyhow!("{:#}", unknown.problem)) }
     }
 
-    /// Whether an image that the plan found, or that a step has made since, is no longer in the storage.
-    fn has_lost(&self, before: &Listing, now: &Listing, record: &RecordFile) -> bool {
+    /// Whether an image that the plan found, or that was made since, is no longer in the storage.
+    fn has_lost(&self, executed: &Executed, now: &Listing) -> bool {
         let found = self.plan.stages.values().flat_map(|stage| &stage.steps);
-        let found = found.filter_map(|step| step.found.as_ref().map(|entry| entry.image.clone()));
-        let mut made: Vec<ImageId> = Vec::new();
-        record.change(|record| made.extend(record.stages.iter().flat_map(recording::images).cloned()));
-        found.chain(made).any(|id| before.contains(&id) && !now.contains(&id))
+        let found = found.filter_map(|step| Some(&step.found.as_ref()?.image));
+        let was_there = found.filter(|id| executed.listing.contains(id));
+        let failed = executed.failure.as_ref();
+        executed.gone
+            || was_there.chain(&executed.made).chain(failed.and_then(Gone::of)).any(|id| !now.contains(id))
     }
 
     /// Build arguments that no ARG of the file takes.

@@ -161,6 +161,18 @@ pub enum EngineError {
     },
 }
 
+/// What the storage library says where an image, layer or container is gone that it has just made or found (errors.go of
+/// containers/storage, the same in 1.28 to 1.43).
+const GONE: [&str; 4] = ["image not known", "layer not known", "container not known", "identifier is not a"];
+
+impl EngineError {
+    /// Whether a call may have failed because somebody took an image away that it was at work on: worth another attempt, and
+    /// nothing else hangs on it.
+    pub fn tells_a_loss(&self) -> bool {
+        matches!(self, Self::Failed { code: 125, stderr, .. } if GONE.iter().any(|text| stderr.contains(text)))
+    }
+}
+
 /// The engine, as the rest of the program sees it.
 pub trait Engine: Send + Sync {
     /// Who it is and where its storage lies.

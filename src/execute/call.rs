@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
@@ -21,14 +22,58 @@ use crate::prepare::{OF_EVERY_STAGE, PreparedStep};
 use crate::step_text::{Labels, step_text};
 use crate::{heredoc, names, tip};
 
+/// How often what the engine made is made again because it went from the storage at once.
+pub(super) const ATTEMPTS: usize = 5;
+
 impl StageWorker<'_> {
-    pub(super) fn call(
+    /// The call, and once more where its image is gone again.
+    ///
+    /// The engines give an image its name after it is in the storage (1.28 to 1.43): a prune that looks just then takes it,
+    /// name and all.
+    pub(super) fn call_until_there(
         &mut self,
         n: usize,
         step: &PreparedStep,
         planned: &StepPlan,
         from: Option<&ImageId>,
     ) -> Result<(ImageId, u64), Ended> {
+        let built = self.built.len();
+        for attempt in 1.. {
+            let called = self.call(n, step, planned, from, attempt == ATTEMPTS)?;
+            if let Some(done) = called.filter(|(image, _)| self.is_still_there(image)) {
+                return Ok(done);
+            }
+            if attempt == ATTEMPTS {
+                break;
+            }
+            self.built.truncate(built);
+            self.shared.send(Event::Warning(format!(
+                "stage {}: {}: its image went from the storage at once: the step runs again",
+                self.stage.stage.name, step.title
+            )));
+        }
+        Err(self.failure(anyhow!("{}: its image went from the storage {ATTEMPTS} times", step.title)))
+    }
+
+    /// Whether an image that was made just now is in the storage.
+    pub(super) fn is_still_there(&self, image: &ImageId) -> bool {
+        let there = self.shared.execution.engine.image(image).is_ok();
+        if !there {
+            self.shared.lost.store(true, Ordering::SeqCst);
+        }
+        there
+    }
+
+    /// The image and how long it took; nothing where the image went before the call was over, unless that is not to be
+    /// borne any more.
+    fn call(
+        &mut self,
+        n: usize,
+        step: &PreparedStep,
+        planned: &StepPlan,
+        from: Option<&ImageId>,
+        is_last: bool,
+    ) -> Result<Option<(ImageId, u64)>, Ended> {
         let execution = self.shared.execution;
         let id = (self.index, n);
         let folder = execution.scratch.join(format!("{}-{n}", self.index));
@@ -90,7 +135,7 @@ impl StageWorker<'_> {
                 context: if step.uses_context { execution.context.to_owned() } else { empty },
                 ignore_file: execution.ignore_file.clone().filter(|_| step.uses_context),
                 layers: step.in_layers || kept != KeptContainers::default(),
-                names: self.building_names(n),
+                names: self.building_names(),
                 build_contexts,
                 build_args: step.build_args.clone(),
                 flags,
@@ -118,7 +163,13 @@ impl StageWorker<'_> {
         match result {
             Ok(image) => {
                 self.note_image(&image, call.names);
-                Ok((image, duration_ms))
+                Ok(Some((image, duration_ms)))
+            }
+            Err(error)
+                if !is_last && error.tells_a_loss() && from.is_none_or(|id| self.is_still_there(id)) =>
+            {
+                self.shared.lost.store(true, Ordering::SeqCst);
+                Ok(None)
             }
             Err(error) => {
                 let stopped = self.shared.stopped() || matches!(error, EngineError::Interrupted);
@@ -150,26 +201,27 @@ impl StageWorker<'_> {
 
     /// What the image of a step is called while its stage is being built.
     ///
-    /// With `--save-stages` an image that has to stay without a name never gets one: buildah has no `untag`. The only step
-    /// that the target ran needs none if it is the last, for the names that stay follow at once; but the engine gives
-    /// `--layer-label`s to an image without a name (1.33), so with such labels the one that will have a name has one.
-    fn building_names(&self, n: usize) -> Vec<String> {
-        let (execution, name) = (self.shared.execution, self.building_name());
-        let is_target = self.index == execution.target;
-        let is_all_that_ran = is_target
-            && n + 1 == self.stage.steps.len()
-            && locked(&self.shared.listing).named(&name).is_none();
-        let counts =
-            is_target && execution.labelling.target_is_named && !execution.tip_flags.layer_labels.is_empty();
-        if counts || !(execution.labelling.save_stages || is_all_that_ran) {
-            return vec![name];
-        }
-        Vec::new()
+    /// With `--save-stages` an image that has to stay without a name never gets one: buildah has no `untag`. But the engine
+    /// gives `--layer-label`s to an image without a name (1.33), so with such labels the one that will have a name has one.
+    fn building_names(&self) -> Vec<String> {
+        let execution = self.shared.execution;
+        let counts = self.index == execution.target
+            && execution.labelling.target_is_named
+            && !execution.tip_flags.layer_labels.is_empty();
+        if execution.labelling.save_stages && !counts { Vec::new() } else { vec![self.building_name()] }
+    }
+
+    /// What an image that is made for others to stand on is called until the build ends, so that no prune takes it.
+    pub(super) fn holding_name(&self, image: &ImageId) -> Option<String> {
+        let execution = self.shared.execution;
+        let name = || names::holding_name(&self.stage.stage.name, &execution.build_id, image);
+        (!execution.labelling.save_stages).then(name)
     }
 
     pub(super) fn note_image(&self, id: &ImageId, names: Vec<String>) {
         let image = ListedImage { digest: String::new(), names, top_layer: String::new(), store: 0 };
         locked(&self.shared.listing).add(id.clone(), image);
+        locked(&self.shared.made).insert(id.clone());
     }
 
     /// `--env` for a call; in layers `--unsetenv` takes away at once what a commit sets, and steps go without it.

@@ -1,11 +1,13 @@
 //! What a finished stage leaves in the storage: tip, leaf and their names.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use jiff::Timestamp;
 
 use super::StageOutcome;
+use super::call::ATTEMPTS;
 use super::shared::{Ended, Progress, locked};
 use super::slots::Urgency;
 use super::stage::{StageWorker, Standing};
@@ -302,7 +304,8 @@ impl StageWorker<'_> {
         self.commit_when(composed, None, Urgency::Now)
     }
 
-    /// The name is given to an image that is committed; one that is there keeps those that it has.
+    /// The name is given to an image that is committed; one that is there keeps those that it has. Without one it is held by
+    /// a name that goes when the build ends.
     fn commit_when(
         &self,
         composed: &ComposedImage,
@@ -313,13 +316,27 @@ impl StageWorker<'_> {
         if !self.is_there_as(&stored) {
             let _slot = self.shared.call_slot(urgency)?;
             let engine = self.shared.execution.engine;
-            engine.commit_config(composed, name).map_err(|e| self.failure(e.into()))?;
+            let held = if name.is_none() { self.holding_name(&composed.id) } else { None };
+            let name = name.or(held.as_deref());
+            for _ in 0..ATTEMPTS {
+                engine.commit_config(composed, name).map_err(|e| {
+                    if !engine.has_layers(&stored.diff_ids()) {
+                        self.shared.gone.store(true, Ordering::SeqCst);
+                    }
+                    self.failure(e.into())
+                })?;
+                // A prune takes it where it looks before the name is there.
+                if self.is_still_there(&composed.id) {
+                    break;
+                }
+            }
             if !self.shared.has_image(&composed.id) {
                 self.note_image(&composed.id, Vec::new());
             }
             if let Some(name) = name {
                 locked(&self.shared.listing).name(&composed.id, name);
             }
+            locked(&self.shared.leftover).extend(held);
         }
         Ok(stored)
     }

@@ -44,6 +44,9 @@ pub(super) struct Shared<'a> {
     pub(super) failure: Mutex<Option<BuildFailure>>,
     pub(super) leftover: Mutex<Vec<String>>,
     pub(super) passing: Mutex<Vec<ImageId>>,
+    pub(super) made: Mutex<BTreeSet<ImageId>>,
+    pub(super) lost: AtomicBool,
+    pub(super) gone: AtomicBool,
     pub(super) begun: Mutex<BTreeMap<usize, Begun>>,
 }
 

@@ -254,7 +254,7 @@ impl<'a> StageWorker<'a> {
         }
         let from = self.from(step, standing)?;
         let slot = self.shared.step_slot(id)?;
-        let (image, duration_ms) = self.call(n, step, planned, from.as_ref())?;
+        let (image, duration_ms) = self.call_until_there(n, step, planned, from.as_ref())?;
         drop(slot);
         drop(locks);
         // The engine reads context and servers when it comes to the step, which may be long after the key was made.

@@ -234,29 +234,45 @@ fn a_stage_that_vanishes_while_the_build_runs_is_built_again() {
     }
 }
 
-/// The engine's program, which prunes what has no name in front of the first call with this word.
-fn pruning_in_front_of(scenario: &Scenario, verb: &str) {
-    let (wrapper, done) = (scenario.wrapper(Kind::Buildah), scenario.folder().join("pruned"));
-    let engine = Kind::Buildah.program();
+/// The engine's program, which prunes what has no name in front of each call and behind it.
+fn pruning_around_calls(scenario: &Scenario, kind: Kind) {
+    let engine = kind.program();
+    let prune = if kind == Kind::Podman { "image prune -f" } else { "rmi --prune" };
     let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' {verb} '*) mkdir {done} 2>&- && {engine} {globals} rmi --prune >&2;; esac\n\
-         exec {engine} \"$@\"\n",
-        done = done.display(),
+        "#!/bin/sh\nprune() {{ {engine} {globals} {prune} >&2; }}\nprune\n{engine} \"$@\"; code=$?\nprune\nexit $code\n",
         engine = engine.display(),
         globals = scenario.globals().join(" "),
     );
-    std::fs::write(wrapper, script).unwrap();
+    std::fs::write(scenario.wrapper(kind), script).unwrap();
 }
 
 #[test]
-fn a_target_that_is_pruned_before_it_has_its_name_is_built_again() {
-    let scenario = Scenario::new("FROM docker.io/library/busybox AS a\nRUN echo 1 >/1\n");
-    pruning_in_front_of(&scenario, "tag");
-    let built = scenario.build(&["--tag=app:1"]).expect("a m");
-    assert!(built.stderr.contains("went from the storage"), "{}", built.stderr);
-    assert_eq!(scenario.image(&built.image()).names, ["localhost/app:1"]);
-    assert_eq!(&*scenario.files(&scenario.image(&built.image()))["1"], "file 644 0:0 1\n");
-    scenario.assert_clean();
+fn a_prune_around_each_call_takes_nothing_that_a_build_needs() {
+    let containerfile = "FROM docker.io/library/busybox AS base\nRUN echo base >/base\nONBUILD RUN echo on >/on\n\
+                         FROM base AS one\nARG N\nRUN echo $N >/one\nCOPY src /src\nENV X=1\n\
+                         FROM one\n\
+                         FROM docker.io/library/busybox AS two\nCOPY --from=one /one /src /\nWORKDIR /w\nCMD [\"two\"]\n\
+                         FROM base\nCOPY --from=two /one /two\nCOPY --from=1 /src /src\nLABEL last=1\n";
+    for (kind, flag) in [
+        (Kind::Buildah, "--layers"),
+        (Kind::Buildah, "--layers=false"),
+        (Kind::Buildah, "--stage-labels=false"),
+        (Kind::Podman, "--layers"),
+    ] {
+        let scenario = Scenario::on(kind, containerfile);
+        scenario.write("src", "1\n");
+        pruning_around_calls(&scenario, kind);
+        for (n, changed) in [("1", "1\n"), ("2", "1\n"), ("2", "2\n")] {
+            scenario.write("src", changed);
+            let built = scenario.build(&["--tag=app:1", flag, &format!("--build-arg=N={n}")]).ok();
+            assert!(!built.stderr.contains("went from the storage"), "{kind:?} {flag}: {}", built.stderr);
+            let image = scenario.image(&built.image());
+            let files = scenario.files(&image);
+            assert_eq!(files["two"], format!("file 644 0:0 {n}\n"), "{kind:?} {flag}");
+            assert_eq!(files["src"], format!("file 644 0:0 {changed}"), "{kind:?} {flag}");
+        }
+        scenario.assert_clean();
+    }
 }
 
 #[test]

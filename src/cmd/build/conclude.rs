@@ -19,19 +19,19 @@ use crate::upkeep::Leftovers;
 impl Build<'_> {
     pub(super) fn conclude(
         self,
-        executed: Executed,
+        mut executed: Executed,
         named: Named,
         progress: &Progress,
         record: &RecordFile,
     ) -> anyhow::Result<BuildResult> {
         let engine = self.session.engine.as_ref();
         self.keep_nearest(&executed)?;
-        if let Some(failure) = executed.failure {
+        if let Some(failure) = executed.failure.take() {
             if let Some(target) = executed.stages.get(&self.graph.target) {
                 self.keep_target(target, &executed.listing);
             }
             let interrupted = matches!(failure, BuildFailure::Interrupted);
-            self.hold_unfinished(&executed.listing)?;
+            self.hold_unfinished(&executed)?;
             record.finish(|r| recording::failed(r, &failure.to_string(), interrupted))?;
             return Err(failure.into());
         }

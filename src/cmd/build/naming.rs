@@ -1,13 +1,15 @@
 //! The names that a build gives at its end, and those that it takes off again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::slice;
 use std::thread;
+use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 
 use super::Build;
 use crate::engine::{EngineError, Listing};
+use crate::event::BuildFailure;
 use crate::execute::{Executed, StageOutcome};
 use crate::image::{ImageId, StoredImage};
 use crate::names;
@@ -22,12 +24,30 @@ pub(super) struct Named {
     pub(super) left: Vec<String>,
 }
 
+/// How long a prune takes from its look at the storage to the removal of what it found (podman 4.3 beside builds on two
+/// busy cores: 0.13 s, 1.6 s at most).
+const PRUNES: Duration = Duration::from_secs(2);
+
+/// The target's image is not there when all is done.
+#[derive(Debug, thiserror::Error)]
+#[error("image {0} went from the storage while the build ended")]
+pub(super) struct Gone(ImageId);
+
+impl Gone {
+    /// The image that is gone, where a build failed for that.
+    pub(super) fn of(failure: &BuildFailure) -> Option<&ImageId> {
+        let BuildFailure::Stage { error, .. } = failure else { return None };
+        Some(&error.downcast_ref::<Gone>()?.0)
+    }
+}
+
 impl Build<'_> {
-    /// Names the target's image, which is committed with that where it is not there yet.
+    /// Names the target's image, which is committed with that where it is not there yet. Where the build has lost images
+    /// before, somebody removes some just now.
     ///
     /// # Errors
     /// When the engine does not do it; it may be that what the image stands on has gone.
-    pub(super) fn name_images(&mut self, executed: &Executed) -> anyhow::Result<Named> {
+    pub(super) fn name_images(&mut self, executed: &Executed, has_lost: bool) -> anyhow::Result<Named> {
         let target =
             executed.stages.get(&self.graph.target).ok_or_else(|| anyhow!("the target was not built"))?;
         let image = &target.leaf;
@@ -53,12 +73,36 @@ impl Build<'_> {
         if self.name_target(target, &missing, keeper, &left, &executed.listing)? {
             left.clear();
         }
+        if !executed.made.is_empty() || !missing.is_empty() || target.to_commit.is_some() {
+            if has_lost {
+                // A prune removes what had no name when it began.
+                thread::sleep(PRUNES);
+            }
+            self.check_named(image, &wanted)?;
+        }
         if keeper.is_none() {
-            self.hold_unfinished(&executed.listing)?;
+            self.hold_unfinished(executed)?;
         } else if !unfinished.is_empty() {
             self.session.store.forget_names(&unfinished)?;
         }
         Ok(Named { wanted, left })
+    }
+
+    /// Sees to it that the target's image is there, and the names; another build may have taken them to its own.
+    fn check_named(&self, image: &ImageId, wanted: &[String]) -> anyhow::Result<()> {
+        let now = self.session.engine.list()?;
+        if !now.contains(image) && wanted.is_empty() {
+            bail!(
+                "image {} went from the storage before the build ended: a prune takes images without a name; give it one \
+                 with --tag",
+                image.short()
+            );
+        }
+        if !now.contains(image) {
+            return Err(Gone(image.clone()).into());
+        }
+        let gone = wanted.iter().filter(|name| now.named(name).is_none());
+        Ok(self.session.engine.tag(image, &gone.cloned().collect::<Vec<_>>())?)
     }
 
     /// Gives the target's image the user's names, and what it stands on its own; names that are to go move to the keeper.
@@ -72,17 +116,22 @@ impl Build<'_> {
         listing: &Listing,
     ) -> anyhow::Result<bool> {
         let engine = self.session.engine.as_ref();
-        let mut names: BTreeMap<&ImageId, Vec<String>> = BTreeMap::new();
+        let mut names: Vec<(&ImageId, Vec<String>)> = Vec::new();
+        let mut add = |image, more: &[String]| match names.iter_mut().find(|(named, _)| *named == image) {
+            Some((_, names)) => names.extend_from_slice(more),
+            None => names.push((image, more.to_vec())),
+        };
         if let Some(name) = unnamed(target, listing) {
-            names.entry(&target.named).or_default().push(name.clone());
-        }
-        if let Some(keeper) = keeper {
-            names.entry(keeper).or_default().extend_from_slice(second_names);
+            add(&target.named, slice::from_ref(name));
         }
         let mut missing = missing;
         if target.to_commit.is_none() {
-            names.entry(&target.leaf).or_default().extend_from_slice(missing);
+            add(&target.leaf, missing);
             missing = &[];
+        }
+        // Last, for this takes them from the others.
+        if let Some(keeper) = keeper {
+            add(keeper, second_names);
         }
         let tag = || {
             names.iter().try_for_each(|(image, names)| engine.tag(image, names))?;
@@ -114,7 +163,9 @@ impl Build<'_> {
 
     /// Keeps the names that a build in progress gave: those of the newest steps of stages that were not finished, and
     /// those that were to be taken off at the end.
-    pub(super) fn hold_unfinished(&self, listing: &Listing) -> anyhow::Result<()> {
+    pub(super) fn hold_unfinished(&self, executed: &Executed) -> anyhow::Result<()> {
+        let listing = &executed.listing;
+        let of_build = executed.leftover_names.iter().map(|name| (unfinished_of(""), name.clone()));
         let names: Vec<(String, String)> = self
             .prepared
             .stages
@@ -122,6 +173,7 @@ impl Build<'_> {
             .map(|stage| {
                 (unfinished_of(&stage.stage.name), names::building_name(&stage.stage.name, &self.build_id))
             })
+            .chain(of_build)
             .filter(|(_, name)| listing.named(name).is_some())
             .collect();
         if !names.is_empty() {
@@ -132,7 +184,7 @@ impl Build<'_> {
 
     /// The names that earlier builds' unfinished stages hold, of the stages that are finished now.
     fn of_unfinished(&self, executed: &Executed) -> Vec<String> {
-        let stages = executed.stages.keys().map(|index| &self.graph.stages[*index].name);
+        let stages = executed.stages.keys().map(|index| self.graph.stages[*index].name.as_str()).chain([""]);
         stages.flat_map(|stage| self.session.store.names_of(&self.identity, &unfinished_of(stage))).collect()
     }
 
