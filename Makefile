@@ -36,7 +36,7 @@ AN_ORDINARY_USER = $$([ "$$(id -u)" != 0 ] || contrib/ci/ordinary-user)
 CONFORMANCE = $(WITH_ISOLATION) $(CARGO) test --locked --test conformance -- --stagecache $(abspath $(BUILT))
 
 .DEFAULT_GOAL := build
-.PHONY: help build release demo test test-table test-random test-real conformance conformance-corpus conformance-sequences conformance-mutations conformance-pairs conformance-some conformance-rootless conformance-upstream conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
+.PHONY: help build release demo test test-table test-random test-faults test-real conformance conformance-corpus conformance-sequences conformance-mutations conformance-pairs conformance-some conformance-rootless conformance-upstream conformance-table test-matrix bench lint lint-scripts man completions install uninstall setup setup-dev clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -68,6 +68,9 @@ test-table: setup build ## a table of changes against their verdicts and the fil
 
 test-random: setup build ## random stage graphs on the installed engines, 60 of each kind, other ones each time; GRAPHS=n, SEED=n
 	$(WITH_ISOLATION) $(CARGO) test --locked --test model -- --ignored --nocapture
+
+test-faults: setup build ## kills, builds beside prunes, damaged state, at random; KILLS=n ROUNDS=n BUILDS=n CORRUPTIONS=n SEED=n
+	$(WITH_ISOLATION) $(CARGO) test --locked --test faults -- --ignored --nocapture --test-threads=1
 
 test-real: setup-dev build ## real software from a real distribution base; fetches packages the first time
 	$(WITH_ISOLATION) tests/real/run.sh

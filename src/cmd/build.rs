@@ -490,16 +490,17 @@ impl<'a> Build<'a> {
         Ok(executed)
     }
 
-    /// Keeps with the steps that ran what they have left on this machine for those behind them, as far as that is known.
+    /// Keeps with the steps that are over what lies on this machine for those behind them, as far as that is known. With
+    /// hits too: a step between that ran has written on top of what they had left, as it would have had they run.
     fn keep_what_is_left(&self) -> anyhow::Result<()> {
         let store = &self.session.store;
         for ((index, n), left) in Plan::left(&self.prepared, &self.known()) {
             let Some(planned) = self.plan.stages.get(&index).and_then(|stage| stage.steps.get(n)) else {
                 continue;
             };
-            let ran = |entry: &Entry| entry.build == self.build_id && entry.left.last() != Some(&left.digest);
+            let is_new = |entry: &Entry| entry.left.last() != Some(&left.digest);
             if self.rules.over.get(&index).is_some_and(|over| *over > n)
-                && let Some(entry) = store.entry(&planned.key).filter(ran)
+                && let Some(entry) = store.entry(&planned.key).filter(is_new)
             {
                 store.put_entry(&planned.key, &entry.with_left(&left.digest))?;
             }
