@@ -42,7 +42,8 @@ pub(super) fn finish(
     }
     if request.iid_file.is_none() && request.iid_file_raw.is_none() {
         for result in results {
-            crate::report::print(&format!("{}\n", result.image))?;
+            crate::report::print(&format!("{}\n", result.image))
+                .with_context(|| format!("image {} is built, but its id cannot be told", result.image))?;
         }
     }
     Ok(())
