@@ -1,5 +1,6 @@
 //! `build`: the pipeline.
 
+mod attempt;
 mod conclude;
 mod knowledge;
 mod naming;
@@ -16,11 +17,12 @@ use std::{fs, thread};
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
+use self::attempt::Attempt;
 use self::knowledge::StoredKnowledge;
 use self::naming::Named;
-use self::output::{finish, write_metadata};
+use self::output::{finish, is_free_for_list, write_metadata};
 pub use self::sources::{Contexts, Sources};
-use self::sources::{heading_scope, named_values, stage_graph};
+use self::sources::{Found, heading_scope, named_values, stage_graph};
 use crate::bases::Bases;
 use crate::containerfile::{PREDEFINED_ARGS, Scope};
 use crate::context::CopiedTree;
@@ -73,7 +75,7 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     // Nothing is pruned from under a build.
     let waiting = || say("waiting for a prune that runs on this storage");
     let lock = session.store.lock_shared(upkeep::LOCK, waiting)?;
-    let sources = Sources::open(request, session)?;
+    let found = Found::new(request, session)?;
     let ids: Vec<String> = request.platforms.iter().map(|platform| request.build_id_for(platform)).collect();
     if let Some(used) = ids.iter().find(|id| session.store.has_record(id)) {
         bail!(
@@ -84,14 +86,25 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
         fs::write(path, ids.join("\n"))
             .with_context(|| format!("writing --build-id-file {}", path.display()))?;
     }
+    let attempt = Attempt::new(session, request, &found);
+    let list = request.manifest.as_deref();
+    let sources = list
+        .map_or(Ok(()), |list| is_free_for_list(session, list))
+        .and_then(|()| Sources::read(found, request, session))
+        .inspect_err(|error| {
+            if let (Some(id), Some(platform)) = (ids.first(), request.platforms.first()) {
+                attempt.failed(id, platform.to_string(), error);
+            }
+        })?;
     let mut finished = Ok(());
     for (platform, id) in request.platforms.iter().zip(ids) {
         // What the builds before wrote into contexts, this one reads.
         let wrote = results.iter().any(|result: &BuildResult| result.wrote);
         let contexts = if wrote { Some(sources.contexts.again()?) } else { None };
-        match Build::new(session, request, &sources, platform, id, contexts).and_then(Build::run) {
+        match Build::new(session, request, &sources, platform, id.clone(), contexts).and_then(Build::run) {
             Ok(result) => results.push(result),
             Err(error) => {
+                attempt.failed(&id, platform.to_string(), &error);
                 finished = Err(error);
                 break;
             }

@@ -210,6 +210,8 @@ fn text(record: &BuildRecord) -> String {
     let ran = steps().filter(|step| step.started.is_some()).count();
     let took: u64 = steps().filter_map(|step| step.duration_ms).sum();
     match ran {
+        // It failed before anything was decided.
+        0 if record.stages.is_empty() => {}
         0 => out.push_str(&format!("nothing ran: {} cached\n", counted(steps().count(), "step"))),
         ran => out.push_str(&format!(
             "{ran} of {} ran, {} together\n",
