@@ -252,11 +252,11 @@ mod tests {
 
         #[test]
         fn no_output_of_a_command_does_more_than_colour(bytes in any::<Vec<u8>>(), tail in "[\\x1b\\[\\]0-9;mKP\\\\\\x07\\x9b]{0,12}") {
+            let sequences = regex::Regex::new("\x1b\\[[0-9;:]*m").unwrap();
             for bytes in [bytes, tail.into_bytes()] {
                 let plain = output_line(&bytes, false);
                 prop_assert!(!plain.chars().any(|c| c.is_control() || turns(c)), "{plain:?}");
                 let coloured = output_line(&bytes, true);
-                let sequences = regex::Regex::new("\x1b\\[[0-9;:]*m").unwrap();
                 let rest = sequences.replace_all(&coloured, "");
                 prop_assert!(!rest.chars().any(|c| c.is_control() || turns(c)), "{coloured:?}");
             }

@@ -137,6 +137,14 @@ fn an_error_does_not_obey_what_it_names() {
         let built = scenario.build(flags).fails(125);
         assert_plain(&format!("{flags:?}"), &built.stderr);
     }
+    // A line of its own is only ours.
+    scenario.containerfile("FROM docker.io/library/busybox\nCOPY a* /\n");
+    let socket = std::os::unix::net::UnixListener::bind(scenario.context().join(NAME)).unwrap();
+    let built = scenario.build(&[]).fails(125);
+    assert_plain("a socket", &built.stderr);
+    assert!(built.error().contains("a\\x1b[2J\\u{202e}\\rb\\nError: forged"), "{}", built.stderr);
+    drop(socket);
+
     let text = "FROM docker.io/library/busybox\nRUN sleep 0.5; printf '\\033[2J\\n' >&2; exit 3\n";
     scenario.containerfile(text);
     let folder = scenario.context().join("f\x1b[2J");
