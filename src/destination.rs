@@ -1,3 +1,5 @@
+//! Where a build writes outside of the storage, and whether that can be done.
+//!
 //! Names with a transport (`-t dir:DIR`, `oci-archive:FILE`, …): the engine commits the target there; here the finished
 //! image is copied there.
 //!
@@ -11,6 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::bail;
+use nix::unistd::{AccessFlags, eaccess};
+
+use crate::names;
 
 /// Transports that an image can be written to, with their colon.
 const TRANSPORTS: &[&str] =
@@ -21,16 +26,74 @@ pub fn is_destination(tag: &OsStr) -> bool {
     TRANSPORTS.iter().any(|transport| tag.as_bytes().starts_with(transport.as_bytes()))
 }
 
+/// Whether this process may write a file, or into a folder.
+pub fn is_writable(path: &Path) -> bool {
+    let needed = if path.is_dir() { AccessFlags::W_OK | AccessFlags::X_OK } else { AccessFlags::W_OK };
+    eaccess(path, needed).is_ok()
+}
+
+/// Refuses a file that cannot be written; `given` is the flag with its value.
+///
+/// # Errors
+/// When it is a folder, its folder is not there, or one of the two may not be written.
+pub fn writable_file(given: &str, path: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        bail!("{given}: it is a folder; name a file");
+    }
+    if path.exists() {
+        if !is_writable(path) {
+            bail!("{given}: the file is there and cannot be written; name another one");
+        }
+        return Ok(());
+    }
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        bail!("{given}: there is no folder {}", folder.display());
+    }
+    if !is_writable(folder) {
+        bail!("{given}: the folder {} cannot be written; name another one", folder.display());
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Refuses what the engine would refuse when all is built.
 ///
 /// # Errors
-/// When there is something at a destination that is not replaced.
+/// When there is something at a destination that is not replaced, it cannot be made, or is no name for a registry.
 pub fn check(tag: &OsStr) -> anyhow::Result<()> {
     let after = |transport: &str| tag.as_bytes().strip_prefix(transport.as_bytes()).map(OsStr::from_bytes);
     let shown = tag.to_string_lossy();
+    let up_to_colon = |path: &OsStr| {
+        let end = path.as_bytes().iter().position(|byte| *byte == b':').unwrap_or(path.len());
+        Path::new(OsStr::from_bytes(&path.as_bytes()[..end])).to_owned()
+    };
+    let with_path = ["dir:", "oci:", "oci-archive:", "docker-archive:"];
+    let with_path = with_path.into_iter().find_map(|transport| Some((transport, after(transport)?)));
+    if let Some((transport, path)) = with_path {
+        let path = if transport == "dir:" { Path::new(path).to_owned() } else { up_to_colon(path) };
+        let folder = folder_of(&path);
+        if !folder.is_dir() {
+            bail!("--tag={shown}: there is no folder {}", folder.display());
+        }
+        if !is_writable(if path.exists() { &path } else { folder }) {
+            bail!("--tag={shown}: {} cannot be written; name another place", path.display());
+        }
+    }
+    if let Some(name) = after("docker://").and_then(OsStr::to_str)
+        && !name.contains('@')
+        && !names::is_valid(name)
+    {
+        bail!(
+            "--tag={shown}: not a name for an image; write docker://HOST/NAME[:TAG], the name in lower case"
+        );
+    }
     if let Some(path) = after("docker-archive:") {
-        let file = path.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
-        if fs::metadata(OsStr::from_bytes(file)).is_ok_and(|meta| meta.is_file() && meta.len() > 0) {
+        let file = up_to_colon(path);
+        if fs::metadata(&file).is_ok_and(|meta| meta.is_file() && meta.len() > 0) {
             bail!(
                 "--tag={shown}: the archive is there, and docker-archive does not modify one; remove it first"
             );

@@ -4,6 +4,7 @@ use crate::engine::EngineError;
 use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::process::OutputLine;
+use crate::report::visible::visible;
 use crate::verdict::Verdict;
 
 /// A step of a build: stage and step by index.
@@ -106,7 +107,7 @@ impl BuildFailure {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildFailure {
     /// A step's engine call failed.
-    #[error("stage {stage}, {place}: {title}: {}", brief(.error))]
+    #[error("stage {}, {place}: {title}: {}", visible(stage), brief(.error))]
     Step {
         /// The stage's name.
         stage: String,
@@ -121,7 +122,7 @@ pub enum BuildFailure {
     #[error("interrupted")]
     Interrupted,
     /// Something else.
-    #[error("stage {stage}: {error:#}")]
+    #[error("stage {}: {error:#}", visible(stage))]
     Stage {
         /// The stage's name.
         stage: String,

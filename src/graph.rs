@@ -88,7 +88,7 @@ impl Stage {
 }
 
 /// All stages of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StageGraph {
     /// The stages in the order of the file.
     pub stages: Vec<Stage>,

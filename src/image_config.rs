@@ -309,10 +309,11 @@ impl ImageConfig {
 
     /// The environment as successive commits leave it: what the stage set stands behind the rest.
     fn env(&self) -> Vec<String> {
+        let of_stage = self.stage_env.entries();
         let names: BTreeSet<&str> =
-            self.stage_env.entries().iter().filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
+            of_stage.iter().filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
         let is_kept = |entry: &&String| !entry.split_once('=').is_some_and(|(name, _)| names.contains(name));
-        self.base_env.iter().filter(is_kept).chain(self.stage_env.entries()).cloned().collect()
+        self.base_env.iter().filter(is_kept).chain(&of_stage).cloned().collect()
     }
 }
 

@@ -87,7 +87,16 @@ pub fn is_valid(name: &str) -> bool {
         (?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$";
     static PATTERN: std::sync::LazyLock<Option<regex::Regex>> =
         std::sync::LazyLock::new(|| regex::Regex::new(REFERENCE).ok());
-    PATTERN.as_ref().is_none_or(|pattern| pattern.is_match(name))
+    // With upper case in it the first part is no domain, unless it has the look of one.
+    let first = name.split_once('/').map_or("", |(first, _)| first);
+    let is_domain = first.contains(['.', ':']) || first == "localhost";
+    let upper_case = !is_domain && first.contains(|c: char| c.is_ascii_uppercase());
+    !upper_case && !is_id(name) && PATTERN.as_ref().is_none_or(|pattern| pattern.is_match(name))
+}
+
+/// Whether this is the id of an image, which no image can be called.
+pub fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -125,7 +134,21 @@ mod tests {
         for name in ["app", "app:1", "me/app:1.0_x-y", "localhost:5000/a/b__c", "Quay.io/a", "a--b"] {
             assert!(is_valid(name), "{name}");
         }
-        for name in ["Not Valid", "App", "app:", "a//b", "a..b", "-a", "a/B", "app:a:b", ""] {
+        let id = "0a".repeat(32);
+        for name in [
+            id.as_str(),
+            "UPPER/case",
+            "Quay/a",
+            "Not Valid",
+            "App",
+            "app:",
+            "a//b",
+            "a..b",
+            "-a",
+            "a/B",
+            "app:a:b",
+            "",
+        ] {
             assert!(!is_valid(name), "{name}");
         }
     }

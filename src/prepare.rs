@@ -164,6 +164,8 @@ pub struct PreparedStage {
     pub triggers: usize,
     /// The variables in front of each instruction, and behind the last.
     pub scopes: Vec<Scope>,
+    /// The names that each instruction declares as ARGs.
+    pub arg_names: Vec<Vec<String>>,
     /// One layer an instruction; else the stage is one call.
     pub layers: bool,
     /// What `--label` leaves in its image without an instruction.

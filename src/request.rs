@@ -1,5 +1,7 @@
 //! What a command line asks for, with the defaults of engine and environment filled in.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -9,10 +11,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 
 use crate::containerfile::Rules;
-use crate::destination::{self, is_destination};
+use crate::destination::is_destination;
 use crate::engine::{EngineKind, KeptContainers, Probed, Version};
-use crate::flags::values::{self, BuildContext, Environment, Output, SecretSource};
-use crate::flags::{BuildFlags, KeptFiles, Platform, PullPolicy, Role, go, platform, pull_policy};
+use crate::flags::values::{self, BuildContext, Environment, Output};
+use crate::flags::{
+    BuildFlags, KeptFiles, Platform, PullPolicy, Role, go, platform, pull_policy, unknown_pull_word,
+};
 use crate::image::ImageFormat;
 use crate::key::text_of;
 use crate::tip::{CreatedAnnotation, TipFlags};
@@ -282,6 +286,7 @@ impl BuildRequest {
                 warnings.push(format!("--{name} has no effect yet: the cache of this storage alone is used"));
             }
         }
+        warnings.extend(unknown_pull_word(flags));
         let layers = match flags.bool("layers") {
             Some(layers) => layers,
             // podman's --squash turns layers off for all stages (4.3).
@@ -417,72 +422,8 @@ impl BuildRequest {
             kept_files,
             warnings,
         };
-        request.check(flags, probed)?;
+        check::request(&request, flags, probed, &environment)?;
         Ok(request)
-    }
-
-    fn check(&self, flags: &BuildFlags, probed: &Probed) -> anyhow::Result<()> {
-        if let Some(name) = self.names.iter().find(|name| !crate::names::is_valid(name)) {
-            bail!(
-                "--tag={name}: not a name for an image; write NAME[:TAG] in lower case, like localhost/app:1"
-            );
-        }
-        self.destinations.iter().try_for_each(|destination| destination::check(destination))?;
-        // All versions look for them at once, also where nothing is pulled; for that in REGISTRY_AUTH_FILE none does.
-        let authfile = flags.value("authfile").filter(|path| !path.is_empty());
-        if let Some(path) = authfile.map(std::path::Path::new).filter(|path| !path.exists()) {
-            bail!("--authfile={}: there is no such file", path.display());
-        }
-        for (id, source) in values::secrets(flags, &std::env::vars_os().collect()).unwrap_or_default() {
-            if let SecretSource::File(path) = source
-                && !path.exists()
-            {
-                bail!("--secret id={id}: there is no file {}", path.display());
-            }
-        }
-        // Written when all is done: a folder that is not there has to be known before.
-        let written = [
-            ("iidfile", &self.iid_file),
-            ("iidfile-raw", &self.iid_file_raw),
-            ("metadata-file", &self.metadata_file),
-        ];
-        for (flag, path) in written {
-            let Some(path) = path else { continue };
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-                bail!("--{flag}={}: there is no folder {}", path.display(), folder.display());
-            }
-        }
-        if flags.bool("stage-labels") == Some(true) && flags.bool("save-stages") == Some(false) {
-            bail!("\"--stage-labels\" requires \"--save-stages\"; leave out --save-stages=false");
-        }
-        for name in ["memory", "memory-swap", "shm-size"] {
-            let Some(value) = flags.value(name).and_then(OsStr::to_str) else { continue };
-            if !(is_size(value) || (name == "memory-swap" && value == "-1")) {
-                bail!(
-                    "invalid value for --{name}: invalid size: '{value}'; write a number with a unit: 64m, 1g"
-                );
-            }
-        }
-        if probed.kind == EngineKind::Buildah && flags.is_given("logsplit") && !flags.is_given("logfile") {
-            bail!("cannot use --logsplit without --logfile; give both, or leave it out");
-        }
-        // podman 4.3; later ones take it.
-        let old_podman = probed.kind == EngineKind::Podman && probed.buildah < Version(1, 29, 0);
-        if old_podman && flags.is_given("squash") && flags.is_given("layers") {
-            bail!("cannot specify --squash with --layers; leave one of them out");
-        }
-        if let Some(path) = self.iid_file.as_ref().or(self.iid_file_raw.as_ref())
-            && self.platforms.len() > 1
-            // podman writes the last one's id (4.3).
-            && probed.kind == EngineKind::Buildah
-        {
-            bail!(
-                "building multiple images, but iidfile {:?} can only be used to store one image ID; leave it out, and name the images",
-                path.display()
-            );
-        }
-        Ok(())
     }
 
     /// The id of the build for a platform: the one that is given is the first platform's, and the others' are made of it.
@@ -518,16 +459,6 @@ fn kept_containers(flags: &BuildFlags, kind: EngineKind) -> KeptContainers {
 fn names(flags: &BuildFlags) -> Vec<String> {
     let plain = flags.values("tag").filter(|tag| !is_destination(tag)).map(OsStr::to_string_lossy);
     plain.map(|tag| tag.strip_prefix("containers-storage:").unwrap_or(&tag).to_owned()).collect()
-}
-
-/// A size as docker's go-units reads it: `64m`, `1.5GiB`.
-fn is_size(text: &str) -> bool {
-    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let unit = digits.trim_start().to_ascii_lowercase();
-    let (number, _) = text.split_at(text.len() - digits.len());
-    let units = ["", "b", "k", "m", "g", "t", "p"];
-    let plain = unit.trim_end_matches('b').trim_end_matches('i');
-    number.parse::<f64>().is_ok() && units.contains(&plain)
 }
 
 /// A UUID in the one form that records are named by.

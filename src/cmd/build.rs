@@ -1,5 +1,6 @@
 //! `build`: the pipeline.
 
+mod attempt;
 mod conclude;
 mod knowledge;
 mod naming;
@@ -16,11 +17,12 @@ use std::{fs, thread};
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
+use self::attempt::Attempt;
 use self::knowledge::StoredKnowledge;
 use self::naming::{Gone, Named};
-use self::output::{finish, write_metadata};
+use self::output::{finish, is_free_for_list, write_metadata};
 pub use self::sources::{Contexts, Sources};
-use self::sources::{heading_scope, named_values, stage_graph};
+use self::sources::{Found, heading_scope, named_values, stage_graph};
 use crate::bases::Bases;
 use crate::containerfile::{PREDEFINED_ARGS, Scope};
 use crate::context::CopiedTree;
@@ -38,6 +40,7 @@ use crate::record::{BuildRecord, BuildStatus, StageStatus};
 use crate::recording;
 use crate::remote;
 use crate::report::progress::{Progress, Style};
+use crate::report::say;
 use crate::request::{BuildRequest, stage_version};
 use crate::session::Session;
 use crate::step;
@@ -71,9 +74,9 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
         fs::write(path, "").with_context(|| format!("writing --rusage-logfile {}", path.display()))?;
     }
     // Nothing is pruned from under a build.
-    let waiting = || eprintln!("waiting for a prune that runs on this storage");
+    let waiting = || say("waiting for a prune that runs on this storage");
     let lock = session.store.lock_shared(upkeep::LOCK, waiting)?;
-    let sources = Sources::open(request, session)?;
+    let found = Found::new(request, session)?;
     let ids: Vec<String> = request.platforms.iter().map(|platform| request.build_id_for(platform)).collect();
     if let Some(used) = ids.iter().find(|id| session.store.has_record(id)) {
         bail!(
@@ -84,14 +87,25 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
         fs::write(path, ids.join("\n"))
             .with_context(|| format!("writing --build-id-file {}", path.display()))?;
     }
+    let attempt = Attempt::new(session, request, &found);
+    let list = request.manifest.as_deref();
+    let sources = list
+        .map_or(Ok(()), |list| is_free_for_list(session, list))
+        .and_then(|()| Sources::read(found, request, session))
+        .inspect_err(|error| {
+            if let (Some(id), Some(platform)) = (ids.first(), request.platforms.first()) {
+                attempt.failed(id, platform.to_string(), error);
+            }
+        })?;
     let mut finished = Ok(());
     for (platform, id) in request.platforms.iter().zip(ids) {
         // What the builds before wrote into contexts, this one reads.
         let wrote = results.iter().any(|result: &BuildResult| result.wrote);
         let contexts = if wrote { Some(sources.contexts.again()?) } else { None };
-        match Build::new(session, request, &sources, platform, id, contexts).and_then(Build::run) {
+        match Build::new(session, request, &sources, platform, id.clone(), contexts).and_then(Build::run) {
             Ok(result) => results.push(result),
             Err(error) => {
+                attempt.failed(&id, platform.to_string(), &error);
                 finished = Err(error);
                 break;
             }
@@ -100,7 +114,12 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     finished = finished.and_then(|()| finish(session, request, &results));
     drop(lock);
     keep_small(session, request, &results)?;
-    finished.map(|()| results)
+    finished?;
+    // The image is there, and a log that was asked for is not.
+    match results.iter_mut().find_map(|result| result.log_trouble.take()) {
+        Some(trouble) => Err(trouble),
+        None => Ok(results),
+    }
 }
 
 fn log_file(options: &mut fs::OpenOptions, path: &Path) -> anyhow::Result<fs::File> {
@@ -116,7 +135,7 @@ fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]
         if let Err(error) =
             upkeep::clear_away(session.engine.as_ref(), &session.store, &result.leftovers, &in_use)
         {
-            eprintln!("warning: images of earlier builds are not removed: {error:#}");
+            say(&format!("warning: images of earlier builds are not removed: {error:#}"));
         }
     }
     if !stages().any(|stage| stage.status == StageStatus::Built) {
@@ -125,13 +144,13 @@ fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]
     let own: Vec<String> = stages().filter_map(|stage| stage.image_name.clone()).collect();
     match upkeep::enforce(session.engine.as_ref(), &session.store, request.keep_storage, &own) {
         // The build is done and its image is there: what is too much is removed another time.
-        Err(error) => eprintln!("warning: the cache is not kept small: {error:#}"),
+        Err(error) => say(&format!("warning: the cache is not kept small: {error:#}")),
         Ok(Some(removal)) if !request.quiet => {
             let freed = crate::report::table::bytes(removal.bytes);
-            eprintln!(
+            say(&format!(
                 "removed {} stage images, {freed}, to keep the cache small (--keep-storage)",
                 removal.names.len()
-            );
+            ));
         }
         Ok(_) => {}
     }
@@ -170,6 +189,8 @@ pub struct BuildResult {
     /// What was decided and done.
     pub record: BuildRecord,
     leftovers: Leftovers,
+    /// Why not all of `--logfile` could be written.
+    log_trouble: Option<anyhow::Error>,
     /// Whether a step may have written into a folder of this machine.
     wrote: bool,
 }
@@ -387,6 +408,16 @@ impl<'a> Build<'a> {
         let result =
             executed.and_then(|(executed, named)| self.conclude(executed, named, &progress, &record));
         store.troubles().iter().for_each(|trouble| progress.warn(trouble));
+        let result = result.map(|mut built| {
+            built.log_trouble = progress.written().err().map(|error| {
+                let path = request.log_file.as_deref().unwrap_or(Path::new("")).display();
+                anyhow!(
+                    "image {} is built, but not all of --logfile {path} could be written: {error}",
+                    built.image
+                )
+            });
+            built
+        });
         if let Err(error) = &result {
             let failed = record.finish(|r| {
                 if r.status == BuildStatus::Running {

@@ -10,6 +10,7 @@ use crate::key::{Change, StepKey, changes};
 use crate::record::{BuildRecord, StageRecord, StepRecord};
 use crate::report::steps::{StageBlock, StepLine, colour, draw, place};
 use crate::report::table::duration;
+use crate::report::visible::visible;
 use crate::report::{print, print_json};
 use crate::store::Store;
 
@@ -125,22 +126,25 @@ impl Comparison {
     }
 
     fn text(&self, old: &BuildRecord, new: &BuildRecord) -> String {
-        let mut out = format!("from build {} ({})\n", old.build_id, old.started);
-        out.push_str(&format!("to   build {} ({})\n", new.build_id, new.started));
+        let build =
+            |record: &BuildRecord| format!("{} ({})", visible(&record.build_id), visible(&record.started));
+        let mut out = format!("from build {}\n", build(old));
+        out.push_str(&format!("to   build {}\n", build(new)));
         for difference in &self.builds {
             let Difference { what, old, new } = difference;
-            out.push_str(&match (old.as_str(), new.as_str()) {
-                ("", new) => format!("{what}: {new} added\n"),
-                (old, "") => format!("{what}: {old} removed\n"),
-                (old, new) => format!("{what}: {old} -> {new}\n"),
-            });
+            let line = match (old.as_str(), new.as_str()) {
+                ("", new) => format!("{what}: {new} added"),
+                (old, "") => format!("{what}: {old} removed"),
+                (old, new) => format!("{what}: {old} -> {new}"),
+            };
+            out.push_str(&format!("{}\n", visible(&line)));
         }
         let (same, other): (Vec<_>, Vec<_>) = self.stages.iter().partition(|stage| stage.result == "same");
         let blocks: Vec<StageBlock> = other.iter().map(|stage| stage.block()).collect();
         out.push_str(&draw(&blocks, colour()));
         if !same.is_empty() {
             let names: Vec<&str> = same.iter().map(|stage| stage.name.as_str()).collect();
-            out.push_str(&format!("the same: {}\n", names.join(", ")));
+            out.push_str(&format!("the same: {}\n", visible(&names.join(", "))));
         }
         let image = |record: &BuildRecord| match &record.result {
             Some(result) => result.image.short().to_owned(),

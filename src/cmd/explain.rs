@@ -14,6 +14,7 @@ use crate::key::Change;
 use crate::record::{BuildRecord, BuildStatus, StageRecord, StageStatus, StepRecord};
 use crate::report::steps::{StageBlock, StepLine, colour, counted, draw, place};
 use crate::report::table::{ago, duration, one_line};
+use crate::report::visible::{visible, visible_lines};
 use crate::report::{print, print_json};
 use crate::verdict::{FoundBy, Reason, Verdict};
 
@@ -184,8 +185,8 @@ fn lead<'a>(
 }
 
 fn text(record: &BuildRecord) -> String {
-    let mut out = format!("build {} {}", record.build_id, record.status.word());
-    out.push_str(&format!(", {}", ago(&record.started, Timestamp::now())));
+    let mut out = format!("build {} {}", visible(&record.build_id), record.status.word());
+    out.push_str(&format!(", {}", visible(&ago(&record.started, Timestamp::now()))));
     if let Some(milliseconds) = record.duration_ms() {
         out.push_str(&format!(", in {}", duration(milliseconds)));
     }
@@ -200,15 +201,17 @@ fn text(record: &BuildRecord) -> String {
         .map(|stage| stage.name.as_str())
         .collect();
     if !skipped.is_empty() {
-        out.push_str(&format!("not needed: {}\n", skipped.join(", ")));
+        out.push_str(&format!("not needed: {}\n", visible(&skipped.join(", "))));
     }
     if let Some(error) = &record.error {
-        out.push_str(&format!("failed: {error}\n"));
+        out.push_str(&format!("failed: {}\n", visible_lines(error, "    ")));
     }
     let steps = || shown().flat_map(|stage| &stage.steps);
     let ran = steps().filter(|step| step.started.is_some()).count();
     let took: u64 = steps().filter_map(|step| step.duration_ms).sum();
     match ran {
+        // It failed before anything was decided.
+        0 if record.stages.is_empty() => {}
         0 => out.push_str(&format!("nothing ran: {} cached\n", counted(steps().count(), "step"))),
         ran => out.push_str(&format!(
             "{ran} of {} ran, {} together\n",

@@ -11,6 +11,7 @@ use crate::flags::Leading;
 use crate::key;
 use crate::record;
 use crate::report::table::bytes;
+use crate::report::visible::visible_lines;
 use crate::report::{print, print_json};
 use crate::store::state_folder;
 use crate::upkeep;
@@ -143,7 +144,9 @@ fn show(
         Format::Text => {
             let lines = lines();
             let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-            print(&lines.iter().map(|(name, text)| format!("{name:width$}  {text}\n")).collect::<String>())
+            let line =
+                |(name, text): &(&str, String)| format!("{name:width$}  {}\n", visible_lines(text, "    "));
+            print(&lines.iter().map(line).collect::<String>())
         }
     }
 }

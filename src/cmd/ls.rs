@@ -14,6 +14,7 @@ use crate::image::ImageId;
 use crate::record::{BuildRecord, BuildStatus, StageRecord, StageStatus, short_id};
 use crate::report::filter::{Filters, meant, names_image, time};
 use crate::report::table::{ago, bytes, duration, one_line, table};
+use crate::report::visible::visible;
 use crate::report::{print, print_json};
 use crate::session::Session;
 use crate::upkeep::alive;
@@ -63,7 +64,7 @@ trait Row: Serialize {
 
 fn show<R: Row>(rows: &[R], args: &LsArgs, format: &Format) -> anyhow::Result<()> {
     if args.quiet {
-        return print(&rows.iter().map(|row| format!("{}\n", row.shown())).collect::<String>());
+        return print(&rows.iter().map(|row| format!("{}\n", visible(row.shown()))).collect::<String>());
     }
     match format {
         Format::Json => print_json(rows),

@@ -12,7 +12,8 @@ use crate::plan::StagePlan;
 use crate::prepare::PreparedStage;
 use crate::report::steps::{StageBlock, StepLine, colour, counted, draw, place};
 use crate::report::table::{duration, one_line};
-use crate::report::{print, print_all, print_json};
+use crate::report::visible::visible;
+use crate::report::{print, print_file, print_json};
 use crate::request::BuildRequest;
 use crate::verdict::{FoundBy, Reason, Verdict};
 
@@ -32,7 +33,7 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
         let id = request.build_id_for(platform);
         let build = Build::new(&session, &request, &sources, platform, id, None)?;
         if request.print_containerfiles {
-            print_all(&mut &build.containerfiles()[..])?;
+            print_file(&build.containerfiles())?;
             continue;
         }
         if json {
@@ -218,7 +219,8 @@ fn text(build: &Build<'_>) -> String {
     let mut wanted: Vec<usize> = build.planned().map(|(stage, _)| stage.stage.index).collect();
     for (stage, why) in build.unknown() {
         let why = one_line(&format!("{why:#}"), 100);
-        out.push_str(&format!("{}: told when the stages before it have run ({why})\n", stage.name));
+        let name = visible(&stage.name);
+        out.push_str(&format!("{name}: told when the stages before it have run ({why})\n"));
         wanted.push(stage.index);
     }
     let skipped: Vec<&str> = build
@@ -229,7 +231,7 @@ fn text(build: &Build<'_>) -> String {
         .map(|stage| stage.name.as_str())
         .collect();
     if !skipped.is_empty() {
-        out.push_str(&format!("not needed: {}\n", skipped.join(", ")));
+        out.push_str(&format!("not needed: {}\n", visible(&skipped.join(", "))));
     }
     out.push_str(&summary(&Counts::new(build)));
     out

@@ -10,7 +10,7 @@ use crate::flags::Leading;
 use crate::report::filter::age;
 use crate::report::steps::counted;
 use crate::report::table::{ago, bytes, table};
-use crate::report::{print, print_json};
+use crate::report::{print, print_json, say};
 use crate::store::Usage;
 use crate::upkeep::{self, Bound, Census, LOCK, Removal, Wish};
 
@@ -26,7 +26,7 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
     let wish = wish(args, &engine.probed().graph_root)?;
     let lock = match args.dry_run {
         true => None,
-        false => Some(store.lock(LOCK, || eprintln!("waiting for the builds that run on this storage"))?),
+        false => Some(store.lock(LOCK, || say("waiting for the builds that run on this storage"))?),
     };
     let census = Census::new(engine, store)?;
     let removal = upkeep::choose(&census, &wish);

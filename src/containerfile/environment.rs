@@ -1,38 +1,40 @@
 //! A list of environment entries in which a later value takes the place of an earlier one.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::shared_map::SharedMap;
 
 /// Entries of the form `NAME=value`, each name once, in the order in which the names came.
 ///
 /// `mergeEnv` in imagebuilder's `internals.go`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Copies share what they have in common.
+#[derive(Debug, Clone, Default)]
 pub struct Environment {
-    entries: Vec<String>,
-    positions: BTreeMap<String, usize>,
+    /// By name, with the position.
+    entries: SharedMap<(usize, Arc<str>)>,
+    count: usize,
 }
 
 impl Environment {
     /// Puts an entry in, in the place of one of the same name.
     pub fn set(&mut self, entry: String) {
         let name = name(&entry);
-        match self.positions.get(name) {
-            Some(&position) => self.entries[position] = entry,
-            None => {
-                self.positions.insert(name.to_owned(), self.entries.len());
-                self.entries.push(entry);
-            }
-        }
+        let position = self.entries.get(name).map_or(self.count, |(position, _)| *position);
+        self.count = self.count.max(position + 1);
+        self.entries.insert(name, (position, entry.as_str().into()));
     }
 
     /// The value of a name; empty for an entry without `=`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let entry = &self.entries[*self.positions.get(name)?];
+        let (_, entry) = self.entries.get(name)?;
         Some(entry.split_once('=').map_or("", |(_, value)| value))
     }
 
     /// The entries in their order.
-    pub fn entries(&self) -> &[String] {
-        &self.entries
+    pub fn entries(&self) -> Vec<String> {
+        let mut entries: Vec<&(usize, Arc<str>)> = self.entries.iter().map(|(_, entry)| entry).collect();
+        entries.sort_unstable_by_key(|(position, _)| *position);
+        entries.into_iter().map(|(_, entry)| entry.to_string()).collect()
     }
 }
 

@@ -17,6 +17,7 @@ mod point;
 mod refusal;
 mod rules;
 mod scope;
+mod shared_map;
 mod stages;
 mod text;
 mod words;

@@ -15,6 +15,7 @@ use super::expand::{
 use super::platform::Platform;
 use super::refusal::InstructionError;
 use super::rules::Rules;
+use super::shared_map::SharedMap;
 use super::stages::FileStage;
 use super::text::decode;
 
@@ -72,8 +73,8 @@ pub struct Scope {
     /// The predefined platform arguments.
     builtin: Arc<BTreeMap<String, String>>,
     heading: Arc<BTreeMap<String, String>>,
-    args: BTreeMap<String, String>,
-    declared: BTreeSet<String>,
+    args: SharedMap<Arc<str>>,
+    declared: SharedMap<()>,
     /// The base's environment and what the stage set.
     env: Environment,
     /// What the stage set, and a PATH where the base had none.
@@ -117,8 +118,8 @@ impl Scope {
             user_args: Arc::new(user_args.clone()),
             builtin: Arc::new(builtin),
             heading: Arc::default(),
-            args: user_args,
-            declared: BTreeSet::new(),
+            args: shared(&user_args),
+            declared: SharedMap::default(),
             env: Environment::default(),
             stage_env: Environment::default(),
             workdir: String::new(),
@@ -127,8 +128,10 @@ impl Scope {
         };
         if rules >= Rules::Buildah43 {
             for (name, value) in &*scope.builtin {
-                scope.declared.insert(name.clone());
-                scope.args.entry(name.clone()).or_insert_with(|| value.clone());
+                scope.declared.insert(name, ());
+                if !scope.args.contains(name) {
+                    scope.args.insert(name, value.as_str().into());
+                }
             }
         }
         for instruction in heading {
@@ -141,8 +144,8 @@ impl Scope {
     /// The state at the start of a stage; `self` is the heading or any stage of the file.
     pub fn enter_stage(&self, base: StageBase) -> Result<Self, InstructionError> {
         let mut scope = Self {
-            args: (*self.user_args).clone(),
-            declared: BTreeSet::new(),
+            args: shared(&self.user_args),
+            declared: SharedMap::default(),
             env: base.env.into_iter().collect(),
             stage_env: Environment::default(),
             workdir: base.workdir,
@@ -282,7 +285,7 @@ impl Scope {
                 Some((name, default)) => (name, Some(default.to_owned())),
                 None => (word.as_str(), None),
             };
-            self.declared.insert(name.to_owned());
+            self.declared.insert(name, ());
             if self.rules == Rules::Buildah28 {
                 self.declare_as_buildah_28(name, default)?;
                 continue;
@@ -295,7 +298,7 @@ impl Scope {
                 None => default.or_else(|| self.heading.get(name).cloned()),
             };
             if let (Some(value), false) = (default, self.user_args.contains_key(name)) {
-                self.args.insert(name.to_owned(), value);
+                self.args.insert(name, value.into());
             }
         }
         Ok(())
@@ -307,16 +310,16 @@ impl Scope {
                 return Err(InstructionError::Platform(name.to_owned()));
             };
             for (name, value) in platform.arguments("TARGET") {
-                self.declared.insert(name.clone());
-                self.args.insert(name, value);
+                self.declared.insert(&name, ());
+                self.args.insert(&name, value.into());
             }
         }
         let default = default.or_else(|| self.builtin.get(name).cloned());
         if let (None, Some(value)) = (&default, self.heading.get(name)) {
-            self.args.insert(name.to_owned(), value.clone());
+            self.args.insert(name, value.as_str().into());
         }
         if let (Some(value), false) = (default, self.user_args.contains_key(name)) {
-            self.args.insert(name.to_owned(), value);
+            self.args.insert(name, value.into());
         }
         Ok(())
     }
@@ -339,7 +342,7 @@ impl Scope {
         self.args
             .iter()
             .filter(|(name, _)| self.allows(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
+            .map(|(name, value)| (name.to_owned(), value.to_string()))
             .collect()
     }
 
@@ -357,7 +360,10 @@ impl Scope {
 
     /// The arguments that are declared and have no value.
     pub fn declared_without_value(&self) -> BTreeSet<String> {
-        self.declared.iter().filter(|name| !self.args.contains_key(*name)).cloned().collect()
+        {
+            let names = self.declared.iter().map(|(name, ())| name);
+            names.filter(|name| !self.args.contains(name)).map(str::to_owned).collect()
+        }
     }
 
     /// Whether an ARG of this stage has that name.
@@ -410,6 +416,10 @@ impl Scope {
     }
 }
 
+fn shared(args: &BTreeMap<String, String>) -> SharedMap<Arc<str>> {
+    args.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()
+}
+
 fn expand_flag(flag: &Flag, lookup: &dyn Lookup, rules: Rules) -> Result<Flag, ExpandError> {
     let word = expand_word(&flag.word(), lookup, rules)?;
     let word = word.strip_prefix("--").unwrap_or(&word);
@@ -425,7 +435,7 @@ struct StepVariables<'a>(&'a Scope);
 impl Lookup for StepVariables<'_> {
     fn value(&self, name: &str) -> Option<&str> {
         let Self(scope) = self;
-        let argument = || scope.args.get(name).filter(|_| scope.allows(name)).map(String::as_str);
+        let argument = || scope.args.get(name).filter(|_| scope.allows(name)).map(|value| &**value);
         scope.stage_env.get(name).or_else(|| scope.env.get(name)).or_else(argument)
     }
 }
@@ -437,7 +447,7 @@ impl Lookup for FlagVariables<'_> {
     fn value(&self, name: &str) -> Option<&str> {
         let Self(scope) = self;
         let visible = scope.rules == Rules::Buildah28 || scope.allows(name);
-        let argument = || scope.args.get(name).filter(|_| visible).map(String::as_str);
+        let argument = || scope.args.get(name).filter(|_| visible).map(|value| &**value);
         scope.env.get(name).or_else(argument)
     }
 }

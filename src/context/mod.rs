@@ -36,6 +36,8 @@ pub use reader::{ContextPart, ContextReader, CopyKind, CopyRequest, ReadOptions}
 pub use resolve::is_remote_source;
 pub use tree::CopiedTree;
 
+use crate::report::visible::visible;
+
 /// Why the inputs of a step cannot be told. In all cases but [`ContextError::Io`] the engines fail too.
 #[derive(Debug, thiserror::Error)]
 pub enum ContextError {
@@ -66,7 +68,7 @@ pub enum ContextError {
         ignore_file: Option<PathBuf>,
     },
     /// A link that cannot be followed within the context.
-    #[error("link \"{path}\" {problem}")]
+    #[error("link \"{}\" {problem}", visible(path))]
     Link {
         /// The path in the context.
         path: String,
@@ -74,13 +76,13 @@ pub enum ContextError {
         problem: &'static str,
     },
     /// A source that is a socket.
-    #[error("\"{path}\" is a socket, which cannot be copied")]
+    #[error("\"{}\" is a socket, which cannot be copied", visible(path))]
     Socket {
         /// The path in the context.
         path: String,
     },
     /// The context or the ignore file could not be read.
-    #[error("{doing} {}", path.display())]
+    #[error("{doing} {}", visible(&path.to_string_lossy()))]
     Io {
         /// What failed.
         doing: &'static str,

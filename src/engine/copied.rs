@@ -334,19 +334,38 @@ fn ours_to_skip(name: &OsStr) -> bool {
 
 /// Go's `filepath.Match` for one component, generous where a class is malformed.
 fn could_match(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|n| could_match(rest, &name[n..])),
-        Some((b'?', rest)) => !name.is_empty() && could_match(rest, &name[char_len(name)..]),
-        Some((b'[', rest)) => match rest.iter().skip(1).position(|&b| b == b']') {
-            // A class may hold or not hold the character: count it as a match.
-            Some(end) => !name.is_empty() && could_match(&rest[end + 2..], &name[char_len(name)..]),
-            None => true,
-        },
-        Some((b'\\', rest)) if !rest.is_empty() => {
-            name.first() == rest.first() && could_match(&rest[1..], &name[1..])
-        }
-        Some((byte, rest)) => name.first() == Some(byte) && could_match(rest, &name[1..]),
+    let (mut at, mut position) = (0, 0);
+    // What stands behind the last star, and up to where that reaches. A star before it needs no other end.
+    let mut star: Option<(usize, usize)> = None;
+    loop {
+        let rest = &name[position..];
+        let next = match &pattern[at..] {
+            [] if rest.is_empty() => return true,
+            [b'*', ..] => {
+                star = Some((at + 1, position));
+                at += 1;
+                continue;
+            }
+            [b'[', class @ ..] => match class.iter().skip(1).position(|&b| b == b']') {
+                // A class may hold or not hold the character: count it as a match.
+                Some(end) if !rest.is_empty() => Some((at + end + 3, position + char_len(rest))),
+                Some(_) => None,
+                None => return true,
+            },
+            [b'?', ..] if !rest.is_empty() => Some((at + 1, position + char_len(rest))),
+            [b'?', ..] => None,
+            [b'\\', byte, ..] => (rest.first() == Some(byte)).then_some((at + 2, position + 1)),
+            [byte, ..] => (rest.first() == Some(byte)).then_some((at + 1, position + 1)),
+            [] => None,
+        };
+        (at, position) = match (next, star) {
+            (Some(next), _) => next,
+            (None, Some((behind, end))) if end < name.len() => {
+                star = Some((behind, end + 1));
+                (behind, end + 1)
+            }
+            (None, _) => return false,
+        };
     }
 }
 
@@ -425,6 +444,38 @@ mod tests {
         let all: std::collections::HashSet<_> =
             [&one, &content, &name, &mode].map(|t| digest_of(t, "d")).into();
         assert_eq!(all.len(), 4);
+    }
+
+    /// Every way to end a star, one after the other.
+    fn slowly(pattern: &[u8], name: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some((b'*', rest)) => (0..=name.len()).any(|n| slowly(rest, &name[n..])),
+            Some((b'?', rest)) => !name.is_empty() && slowly(rest, &name[char_len(name)..]),
+            Some((b'[', rest)) => match rest.iter().skip(1).position(|&b| b == b']') {
+                Some(end) => !name.is_empty() && slowly(&rest[end + 2..], &name[char_len(name)..]),
+                None => true,
+            },
+            Some((b'\\', rest)) if !rest.is_empty() => {
+                name.first() == rest.first() && slowly(&rest[1..], &name[1..])
+            }
+            Some((byte, rest)) => name.first() == Some(byte) && slowly(rest, &name[1..]),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pattern_matches_as_if_every_way_were_tried(pattern in "[ab*?\\[\\]\\\\é]{0,8}", name in "[abé*]{0,8}") {
+            let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+            proptest::prop_assert_eq!(could_match(pattern, name), slowly(pattern, name));
+        }
+    }
+
+    #[test]
+    fn many_stars_take_no_more_time_than_few() {
+        let pattern = "*a".repeat(100);
+        assert!(!could_match(format!("{pattern}b").as_bytes(), "a".repeat(5000).as_bytes()));
+        assert!(could_match(pattern.as_bytes(), "a".repeat(5000).as_bytes()));
     }
 
     #[test]

@@ -197,7 +197,8 @@ impl<'a> StageWorker<'a> {
             let image = self.image_of(&foreign.origin)?;
             if let Some(image) = image {
                 let request = CopiedRequest { image, sources: foreign.paths.clone() };
-                if let Some(digest) = execution.engine.copied(&request) {
+                let read = || execution.engine.copied(&request);
+                if let Some(digest) = execution.store.copied(&request.image, &request.sources, read) {
                     bytes.insert(foreign.source, digest);
                 }
             }

@@ -38,7 +38,8 @@ pub use help::flags_in_help;
 pub use once::KeptFiles;
 pub use parse::{Leading, parse_build, parse_leading};
 pub use platform::Platform;
-pub use pull::{PullPolicy, pull_policy};
+pub use pull::{PullPolicy, pull_policy, unknown_pull_word};
+pub use rows::PROGRESS;
 pub use table::{Engines, FLAGS, FlagSpec, GLOBALS, Kind, Role, ValueType, Version};
 
 /// Which of the two programs runs the build.

@@ -112,6 +112,17 @@ fn of_word(word: &OsStr, engine: EngineKind, buildah: Version) -> Result<PullPol
     Ok(policy)
 }
 
+/// What to say of a word that is no policy, and that the engine takes for one all the same.
+pub fn unknown_pull_word(flags: &BuildFlags) -> Option<String> {
+    let word = flags.optional("pull")??.to_string_lossy().into_owned();
+    let known =
+        ["always", "never", "newer", "ifnewer", "missing", "ifmissing", "notpresent", "true", "false"];
+    let is_known = known.contains(&word.trim().to_ascii_lowercase().as_str());
+    (!is_known).then(|| {
+        format!("--pull={word}: there is no such policy, and the engine takes it for missing; write always, missing, never or newer")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +171,8 @@ mod tests {
         for arg in ["--pull=wat", "--pull="] {
             assert_eq!(policy(arg, EngineKind::Buildah, 28), Ok(PullPolicy::Missing), "{arg}");
             assert_eq!(policy(arg, EngineKind::Podman, 43), Ok(PullPolicy::Missing), "{arg}");
+            let flags = parse_build(&[arg.into()], &|_| None).unwrap();
+            assert!(unknown_pull_word(&flags).is_some_and(|warning| warning.starts_with(arg)), "{arg}");
         }
         let error = policy("--pull=wat", EngineKind::Buildah, 43).unwrap_err();
         assert_eq!(error.message, "unrecognized pull policy \"wat\"");

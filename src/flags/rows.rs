@@ -8,7 +8,8 @@ use super::table::{Engines, FlagSpec, Kind, Role};
 const ENGINE: &[&str] = &["auto", "buildah", "podman"];
 const FORMAT: &[&str] = &["oci", "docker"];
 const ISOLATION: &[&str] = &["oci", "rootless", "chroot"];
-const PROGRESS: &[&str] = &["auto", "tty", "plain", "quiet", "rawjson"];
+/// How a build may be shown.
+pub const PROGRESS: &[&str] = &["auto", "tty", "plain", "quiet", "rawjson"];
 const PULL: &[&str] = &["always", "missing", "never", "newer"];
 
 macro_rules! rows {

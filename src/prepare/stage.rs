@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use super::step::OF_EVERY_TIP;
+use super::step::{OF_EVERY_TIP, arg_names};
 use super::{BodyItem, Common, Place, PreparedStage};
 use crate::bases::BaseImage;
 use crate::containerfile::{Instruction, Keyword, Rules, Scope, StageBase, parse};
@@ -106,6 +106,7 @@ impl Preparer<'_> {
             base,
             base_reads: base_path(stage).into_iter().collect(),
             triggers,
+            arg_names: instructions.iter().zip(&scopes).map(|(i, before)| arg_names(i, before)).collect(),
             scopes,
             layers,
             labels: labels.to_vec(),
@@ -165,7 +166,7 @@ impl Preparer<'_> {
                 let below = &self.done[index];
                 let end = below.scopes.last().expect("a stage has a scope behind its last instruction");
                 let docker = self.common.image_format == ImageFormat::Docker;
-                let mut env = end.env().entries().to_vec();
+                let mut env = end.env().entries();
                 given_env::put_into(&mut env, &below.given_env);
                 let base = StageBase {
                     env,

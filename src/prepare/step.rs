@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sources::note_cache;
 use super::stage::Preparer;
 use super::{Place, PreparedStage, PreparedStep};
-use crate::containerfile::{Dialect, Keyword};
+use crate::containerfile::{Dialect, Instruction, Keyword, Scope};
 use crate::graph::mount_fields;
 use crate::heredoc::WithoutHeredocs;
 use crate::host::{self, HostAccess};
@@ -230,18 +230,16 @@ impl Preparer<'_> {
         // Declared by the stages below (1.43), or above this step in this stage.
         let mut declared: BTreeSet<String> =
             self.inherited.iter().map(|d| d.split('=').next().unwrap_or(d).to_owned()).collect();
-        for number in 0..step.items[0] {
-            declared.extend(arg_names(stage, number));
-        }
+        declared.extend(stage.arg_names[..step.items[0]].iter().flatten().cloned());
         declared.retain(|name| before.is_declared(name));
         let in_scope = before.args_in_scope();
         let mut own: BTreeSet<String> = BTreeSet::new();
         for &number in &step.items {
-            own.extend(arg_names(stage, number));
+            own.extend(stage.arg_names[number].iter().cloned());
         }
         // To the step's call such an ENV is one of its base.
         let hiding = before.stage_env();
-        let end = &stage.scopes[step.items.last().expect("a step has an instruction") + 1];
+        let end = stage.scopes[step.items.last().expect("a step has an instruction") + 1].args_in_scope();
         for name in &declared {
             let Some(value) = in_scope.get(name) else { continue };
             if let Some(value) = hiding.get(name) {
@@ -250,7 +248,7 @@ impl Preparer<'_> {
                 continue;
             }
             let redeclared = own.contains(name) && !user.contains_key(name);
-            let changes = end.args_in_scope().get(name) != Some(value);
+            let changes = end.get(name) != Some(value);
             let literal = (redeclared && changes && !value.contains('\n')).then(|| value.clone());
             if literal.is_none() {
                 step.build_args.push((name.clone(), value.clone()));
@@ -258,13 +256,13 @@ impl Preparer<'_> {
             step.args.push(ScopedArg { name: name.clone(), literal });
         }
         for name in own.iter().filter(|name| !declared.contains(*name)) {
-            if let Some(value) = hiding.get(name).filter(|_| end.args_in_scope().contains_key(name)) {
+            if let Some(value) = hiding.get(name).filter(|_| end.contains_key(name)) {
                 step.build_args.push((name.clone(), value.to_owned()));
             } else if let Some(value) = user.get(name) {
                 step.build_args.push((name.clone(), value.clone()));
             } else if let Some(value) = self.common.heading.heading().get(name) {
                 // `ARG NAME` in a stage takes the heading's value, which the step's file does not have.
-                if end.args_in_scope().get(name) == Some(value) {
+                if end.get(name) == Some(value) {
                     step.build_args.push((name.clone(), value.clone()));
                 }
             }
@@ -318,12 +316,12 @@ pub(super) fn is_root(user: &str) -> bool {
     matches!(user, "" | "root" | "0" | "0:0" | "root:root")
 }
 
-pub(super) fn arg_names(stage: &PreparedStage, number: usize) -> Vec<String> {
-    let item = &stage.body[number];
-    if item.instruction.keyword != Keyword::Arg {
+/// The names that an ARG declares.
+pub(super) fn arg_names(instruction: &Instruction, before: &Scope) -> Vec<String> {
+    if instruction.keyword != Keyword::Arg {
         return Vec::new();
     }
-    let expanded = stage.scopes[number].expanded(&item.instruction);
+    let expanded = before.expanded(instruction);
     let words = expanded.map(|e| e.words).unwrap_or_default();
     words.iter().map(|word| word.split('=').next().unwrap_or(word).to_owned()).collect()
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::progress::Titles;
 use super::table::{duration, one_line};
+use super::visible::{output_line, visible};
 use crate::event::{Event, StepId};
 use crate::process::OutputLine;
 use crate::verdict::Verdict;
@@ -84,7 +85,7 @@ impl Board {
             Event::Output { step, line } => {
                 let (OutputLine::Stdout(bytes) | OutputLine::Stderr(bytes)) = line;
                 let running = self.running.entry(*step).or_default();
-                running.lines.push_back(printable(&String::from_utf8_lossy(bytes)));
+                running.lines.push_back(output_line(bytes, false));
                 if running.lines.len() > KEPT {
                     running.lines.pop_front();
                     running.dropped += 1;
@@ -126,7 +127,7 @@ impl Board {
             let (label, title) = self.titles.label(*step);
             let (label, title) = (self.titles.painted("1", &label), one_line(title, 100));
             let state = match (&running.waits_for, running.since) {
-                (Some(what), _) => format!("waits for {what}"),
+                (Some(what), _) => format!("waits for {}", visible(what)),
                 (None, Some(since)) => format!("{:>6}", duration_of(now.duration_since(since))),
                 (None, None) => "waits".to_owned(),
             };
@@ -146,27 +147,6 @@ fn duration_of(time: Duration) -> String {
         0..60_000 => format!("{:.1}s", time.as_secs_f64()),
         _ => duration(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     }
-}
-
-/// A line without what would move the cursor: escape sequences and control characters; of a line that was written over
-/// with carriage returns, what was there last.
-fn printable(line: &str) -> String {
-    let line = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
-    let mut out = String::with_capacity(line.len());
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\t' => out.push_str("    "),
-            '\x1b' if chars.peek() == Some(&'[') => {
-                chars.next();
-                // Up to the byte that ends the sequence (ECMA-48, 5.4).
-                while chars.next().is_some_and(|c| !('\x40'..='\x7e').contains(&c)) {}
-            }
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// What is drawn, and how many lines of it are to be drawn over.

@@ -6,11 +6,14 @@ pub mod progress;
 pub mod steps;
 pub mod table;
 pub mod template;
+pub mod visible;
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
 use anyhow::Context;
 use serde::Serialize;
+
+use self::visible::{visible_file, visible_lines};
 
 /// Nobody reads standard output any more: `podman-stagecache ls | head -1`.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,22 @@ pub struct ClosedPipe;
 /// [`ClosedPipe`] when nobody reads it any more, and when it cannot be written.
 pub fn print(text: &str) -> anyhow::Result<()> {
     print_all(&mut text.as_bytes())
+}
+
+/// Says something on standard error; where nobody can hear it, nothing is said.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", visible_lines(text, "    "));
+}
+
+/// Writes a file's text to standard output: to a terminal with what that would obey written out, else as it is.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_file(bytes: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().is_terminal() {
+        true => print(&visible_file(bytes)),
+        false => print_all(&mut &*bytes),
+    }
 }
 
 /// Writes bytes to standard output, as they are.

@@ -8,6 +8,7 @@ use super::live::Live;
 use crate::event::{Event, StepId};
 use crate::process::OutputLine;
 use crate::report::table::{duration, one_line};
+use crate::report::visible::{output_line, visible, visible_file, visible_lines};
 use crate::verdict::Verdict;
 
 /// How much is shown, and how.
@@ -60,7 +61,7 @@ impl Titles {
     pub(super) fn label(&self, (stage, step): StepId) -> (String, &str) {
         let Some((name, steps)) = self.stages.get(stage) else { return (stage.to_string(), "") };
         let title = steps.get(step).map_or("", String::as_str);
-        (format!("[{name} {}/{}]", step + 1, steps.len()), title)
+        (format!("[{} {}/{}]", visible(name), step + 1, steps.len()), title)
     }
 
     /// `[stage 1/2] WORD title`, with a line for the reason where there is one.
@@ -69,7 +70,7 @@ impl Titles {
         let indent = label.chars().count();
         let title = one_line(title, 72);
         let first = format!("{} {} {title}", self.painted("1", &label), self.painted(code, word));
-        let second = format!("{:indent$} because: {reason}", "");
+        let second = format!("{:indent$} because: {}", "", visible(reason));
         if reason.is_empty() { vec![first] } else { vec![first, second] }
     }
 
@@ -89,21 +90,37 @@ impl Titles {
     }
 
     pub(super) fn warning(&self, text: &str) -> String {
-        format!("{} {text}", self.painted("33", "warning:"))
+        format!("{} {}", self.painted("33", "warning:"), visible_lines(text, "    "))
     }
 }
 
 /// Where talk goes.
 pub struct Progress {
     style: Style,
+    /// Whether what is written is obeyed there.
+    on_terminal: bool,
     sink: Mutex<Sink>,
     titles: Titles,
 }
 
 enum Sink {
     Stderr,
-    File(File),
+    File(Log),
     Live(Live),
+}
+
+/// A file that talk goes to, and the first reason why not all of it is there.
+struct Log {
+    file: File,
+    failed: Option<io::Error>,
+}
+
+impl Log {
+    fn write(&mut self, line: &[u8]) {
+        if let Err(error) = self.file.write_all(line) {
+            self.failed.get_or_insert(error);
+        }
+    }
 }
 
 impl Progress {
@@ -119,6 +136,7 @@ impl Progress {
         let colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let titles = Titles::of(stages, colour);
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let log = log.map(|file| Log { file, failed: None });
         let (style, sink, titles) = match (style, log) {
             (Style::Live, None) if on_terminal && !dumb => {
                 (style, Sink::Live(Live::new(titles)), Titles { colour, ..Titles::default() })
@@ -126,20 +144,33 @@ impl Progress {
             (Style::Live, log) => (Style::Plain, log.map_or(Sink::Stderr, Sink::File), titles),
             (style, log) => (style, log.map_or(Sink::Stderr, Sink::File), titles),
         };
-        Self { style, sink: Mutex::new(sink), titles }
+        Self { style, on_terminal, sink: Mutex::new(sink), titles }
     }
 
     fn line(&self, text: &str) {
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        // Talk that nobody can hear must not end a build.
-        let _ = match &mut *sink {
-            Sink::Stderr => writeln!(io::stderr(), "{text}"),
-            Sink::File(file) => writeln!(file, "{text}"),
-            Sink::Live(live) => {
-                live.line(text);
-                Ok(())
-            }
-        };
+        self.bytes(text.as_bytes());
+    }
+
+    /// Writes a line at once, so that no other gets between.
+    fn bytes(&self, line: &[u8]) {
+        let whole = [line, b"\n"].concat();
+        match &mut *self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Talk that nobody can hear must not end a build.
+            Sink::Stderr => drop(io::stderr().write_all(&whole)),
+            Sink::File(log) => log.write(&whole),
+            Sink::Live(live) => live.line(&String::from_utf8_lossy(line)),
+        }
+    }
+
+    /// Whether all of it could be written where it was asked for by name.
+    ///
+    /// # Errors
+    /// When the log could not be written.
+    pub fn written(&self) -> io::Result<()> {
+        match &mut *self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
+            Sink::File(log) => log.failed.take().map_or(Ok(()), Err),
+            Sink::Stderr | Sink::Live(_) => Ok(()),
+        }
     }
 
     /// Something worth knowing that is about no step.
@@ -151,7 +182,10 @@ impl Progress {
 
     /// A text that was asked for, whatever the style.
     pub fn text(&self, text: &[u8]) {
-        self.line(String::from_utf8_lossy(text).trim_end());
+        match self.on_terminal {
+            true => self.line(visible_file(text).trim_end()),
+            false => self.bytes(text.trim_ascii_end()),
+        }
     }
 
     /// A warning.
@@ -189,14 +223,17 @@ impl Progress {
                 let (label, _) = self.titles.label(*step);
                 let (OutputLine::Stdout(bytes) | OutputLine::Stderr(bytes)) = line;
                 let label = self.titles.painted("2", &label);
-                self.line(&format!("{label} {}", String::from_utf8_lossy(bytes)));
+                match self.on_terminal {
+                    true => self.line(&format!("{label} {}", output_line(bytes, self.titles.colour))),
+                    false => self.bytes(&[label.as_bytes(), b" ", bytes].concat()),
+                }
             }
             Event::Ran { step, image, duration_ms } => {
                 let (label, _) = self.titles.label(*step);
                 self.line(&format!("{label} done in {} -> {}", duration(*duration_ms), image.short()));
             }
             Event::Waiting { step, what } => {
-                self.line(&format!("{} waits for {what}", self.titles.label(*step).0));
+                self.line(&format!("{} waits for {}", self.titles.label(*step).0, visible(what)));
             }
             Event::Failed { step } => self.line(&self.titles.failed(*step)),
             Event::Warning(text) => self.warn(text),

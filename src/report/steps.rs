@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use super::table::{duration, one_line};
+use super::visible::visible;
 
 /// How wide an instruction may be.
 const TITLE: usize = 64;
@@ -44,9 +45,10 @@ pub fn draw(blocks: &[StageBlock], colour: bool) -> String {
     let titles = all().map(|step| one_line(&step.title, TITLE).chars().count()).max().unwrap_or_default();
     let mut out = String::new();
     for block in blocks {
-        out.push_str(&format!("{} ({})\n", painted("1", &format!("stage {}", block.name)), block.about));
+        let name = painted("1", &format!("stage {}", visible(&block.name)));
+        out.push_str(&format!("{name} ({})\n", visible(&block.about)));
         for note in &block.notes {
-            out.push_str(&format!("  {note}\n"));
+            out.push_str(&format!("  {}\n", visible(note)));
         }
         let of = block.steps.len();
         let digits = of.to_string().len();
@@ -61,7 +63,7 @@ pub fn draw(blocks: &[StageBlock], colour: bool) -> String {
             out.push_str(line.trim_end());
             out.push('\n');
             let indent = 2 + digits * 2 + 2 + words + 2;
-            for note in &step.notes {
+            for note in step.notes.iter().map(|note| visible(note)) {
                 out.push_str(&format!("{:indent$}{}\n", "", painted("2", &format!("- {note}"))));
             }
         }

@@ -1,9 +1,13 @@
 //! Tables as podman draws them: columns padded with spaces, upper-case headings.
 
+use super::visible::visible;
+
 /// Lays rows out under headings.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| visible(cell).into_owned()).collect()).collect();
     let mut widths: Vec<usize> = headings.iter().map(|h| h.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -63,9 +67,11 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// The first line of a text, cut to `width` characters.
+/// A text on one line, cut to `width` characters: blanks, tabs and line ends are one blank.
 pub fn one_line(text: &str, width: usize) -> String {
-    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.replace("\r\n", " ");
+    let words: Vec<&str> = text.split([' ', '\t', '\n']).filter(|word| !word.is_empty()).collect();
+    let mut line = visible(&words.join(" ")).into_owned();
     if line.chars().count() > width {
         line = line.chars().take(width.saturating_sub(1)).collect();
         line.push('…');

@@ -7,6 +7,7 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::table::table;
+use super::visible::visible;
 
 /// A template, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +70,9 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Value(pipe) => out.push_str(&shown(&evaluate(pipe, value)?)),
+                // JSON is exact.
+                Part::Value(pipe) if ends_in_json(pipe) => out.push_str(&shown(&evaluate(pipe, value)?)),
+                Part::Value(pipe) => out.push_str(&visible(&shown(&evaluate(pipe, value)?))),
             }
         }
         Ok(out)
@@ -109,6 +112,10 @@ impl Template {
         });
         text.collect()
     }
+}
+
+fn ends_in_json(pipe: &[Vec<Word>]) -> bool {
+    pipe.last().is_some_and(|command| command.contains(&Word::Function("json".to_owned())))
 }
 
 /// `BuildID` and `build_id` as a heading: `BUILD ID`.

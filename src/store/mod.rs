@@ -10,6 +10,7 @@
 //!     trees/<2>/<digest>.json listings of files, to tell which ones differ
 //!     nearest/<identity>.json the keys of a build identity's stages, last time
 //!     index/                  digests of context files
+//!     copied.json             digests of bytes copied from images
 //!     usage.json              how much the cache holds
 //!     names.json              stage images that are kept by name, by build identity and stage
 //!     locks/                  advisory locks
@@ -19,6 +20,7 @@
 //! Every file is written whole and renamed. All but the records and the index are sealed: one that is not what it was
 //! written as is told of, put aside and counts as not there. Nothing here decides anything.
 
+mod copied;
 mod entries;
 mod images;
 mod lock;
@@ -66,6 +68,8 @@ pub struct Store {
     root: PathBuf,
     /// What was found unreadable, for people.
     troubles: Arc<Mutex<Vec<String>>>,
+    /// Digests of copied bytes, once they were asked for.
+    copied: Arc<Mutex<Option<copied::Copied>>>,
 }
 
 impl Store {
@@ -87,13 +91,14 @@ impl Store {
                 )
             })?;
         }
-        Ok(Self { root, troubles: Arc::default() })
+        Ok(Self { root, troubles: Arc::default(), copied: Arc::default() })
     }
 
     /// The stores of all storages that the state folder knows.
     pub fn all(state: &Path) -> Vec<Self> {
         let folders = fs::read_dir(state.join("storages")).into_iter().flatten().flatten();
-        folders.map(|folder| Self { root: folder.path(), troubles: Arc::default() }).collect()
+        let store = |root| Self { root, troubles: Arc::default(), copied: Arc::default() };
+        folders.map(|folder| store(folder.path())).collect()
     }
 
     /// The folder.

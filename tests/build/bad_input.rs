@@ -103,6 +103,143 @@ fn bad_input_gets_one_error_that_names_the_thing() {
     assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Flags whose fault would show when all is built, or never; `@` is a folder in which `file` and `folder` are.
+const LATE: &[(&[&str], &[&str])] = &[
+    (&["--iidfile=@/no/id"], &["--iidfile", "/no"]),
+    (&["--iidfile=@/folder"], &["--iidfile", "folder"]),
+    (&["--iidfile=@/file/id"], &["--iidfile", "/file"]),
+    (&["--iidfile-raw=@/folder"], &["--iidfile-raw", "folder"]),
+    (&["--build-id-file=@/no/id"], &["--build-id-file", "/no"]),
+    (&["--build-id-file=@/folder"], &["--build-id-file", "folder"]),
+    (&["--log-rusage", "--rusage-logfile=@/no/log"], &["--rusage-logfile", "/no"]),
+    (&["--logfile=@/no/log"], &["--logfile", "/no"]),
+    (&["--logfile=@/folder"], &["--logfile", "folder"]),
+    (&["--output=@/file"], &["--output", "/file"]),
+    (&["--output=type=local,dest=@/file/x/y"], &["--output", "/file"]),
+    (&["--output=type=tar,dest=@/no/x.tar"], &["--output", "/no"]),
+    (&["--output=type=tar,dest=@/folder"], &["--output", "folder"]),
+    (&["--manifest=UPPER/case"], &["--manifest=UPPER/case", "lower case"]),
+    (&["--manifest=a:b:c"], &["--manifest=a:b:c"]),
+    (&["--manifest=docker.io/library/busybox"], &["--manifest", "no manifest list"]),
+    (&["--tag=UPPER/case"], &["--tag=UPPER/case", "lower case"]),
+    (&["--tag=0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"], &["--tag=0a0a"]),
+    (&["--tag=a:b:c"], &["--tag=a:b:c"]),
+    (&["--tag=docker://UPPER/x"], &["--tag=docker://UPPER/x", "lower case"]),
+    (&["--tag=dir:@/no/x"], &["--tag=dir:", "/no"]),
+    (&["--tag=oci:@/no/x:1"], &["--tag=oci:", "/no"]),
+    (&["--tag=oci-archive:@/no/x"], &["--tag=oci-archive:", "/no"]),
+    (&["--tag=docker-archive:@/no/x:a:1"], &["--tag=docker-archive:", "/no"]),
+    (&["--progress=fancy"], &["--progress=fancy", "plain"]),
+    (&["--jobs=-1"], &["--jobs"]),
+    (&["--secret=id=x,src=@/no"], &["--secret", "/no"]),
+    (&["--ssh=key=@/no"], &["--ssh=key", "/no"]),
+    (&["--ssh=default"], &["--ssh=default", "SSH_AUTH_SOCK"]),
+    (&["--volume=@/no:/x"], &["--volume", "/no"]),
+    (&["--device=@/no"], &["--device", "/no"]),
+    (&["--authfile=@/no"], &["--authfile", "/no"]),
+    (&["--build-arg-file=@/no"], &["/no"]),
+    (&["--platform=nope"], &["--platform", "nope"]),
+];
+
+#[test]
+fn what_would_be_found_out_when_all_is_built_is_found_out_before_anything_runs() {
+    let mut wrong = Vec::new();
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
+        let folder = scenario.folder().join("given");
+        fs::create_dir_all(folder.join("folder")).unwrap();
+        fs::write(folder.join("file"), "").unwrap();
+        for (flags, words) in LATE {
+            let flags: Vec<String> =
+                flags.iter().map(|flag| flag.replace('@', folder.to_str().unwrap())).collect();
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            let mut command = scenario.build_command(&flags);
+            let built = {
+                command.arg(scenario.context()).env_remove("SSH_AUTH_SOCK");
+                scenario.ended(command)
+            };
+            if let Some(problem) = not_refused(&scenario, &built, words) {
+                wrong.push(format!("{kind:?} {flags:?}: {problem}\n{}", built.stderr));
+            }
+            assert!(!folder.join("no").exists());
+        }
+    }
+    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn places_that_can_be_written_are_not_refused() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
+    let at = |name: &str| scenario.folder().join(name).display().to_string();
+    fs::write(at("there"), "old").unwrap();
+    let flags = [
+        format!("--iidfile={}", at("there")),
+        format!("--build-id-file={}", at("build-id")),
+        "--logfile=/dev/null".to_owned(),
+        format!("--output={}", at("a/b/c")),
+        format!("--output=type=tar,dest={}", at("x.tar")),
+        format!("--tag=dir:{}", at("image")),
+        format!("--tag=oci:{}:1", at("layout")),
+        format!("--volume={}:/mounted", at("context")),
+        "--manifest=localhost/list:1".to_owned(),
+    ];
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let built = scenario.build(&flags).ok();
+    assert_eq!(fs::read_to_string(at("there")).unwrap(), format!("sha256:{}", built.image()));
+    for path in ["a/b/c/1", "x.tar", "image/manifest.json", "layout/index.json", "build-id"] {
+        assert!(fs::exists(at(path)).unwrap(), "{path}");
+    }
+    // It is a list by now, to which more is added.
+    scenario.build(&["--manifest=localhost/list:1"]).ok();
+}
+
+#[test]
+fn a_policy_that_is_none_is_told() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
+        let built = scenario.build(&["--pull=sometimes"]);
+        // Later ones of buildah refuse it.
+        assert!(
+            built.code == 125 && built.builds() == 0 || built.stderr.contains("warning: --pull=sometimes")
+        );
+    }
+}
+
+#[test]
+fn a_build_that_fails_before_its_first_step_is_on_record() {
+    for (text, word) in [
+        ("FROM docker.io/library/busybox\nCOPY missing /\n", "missing"),
+        ("FROM localhost/not-there:1\n", "not-there"),
+        ("FROM docker.io/library/busybox\nENV A=1 B\n", "ENV A=1 B"),
+        ("FROM docker.io/library/busybox\n", "nope"),
+    ] {
+        let scenario = Scenario::new(text);
+        let flags = if word == "nope" { &["--target=nope"][..] } else { &[] };
+        let built = scenario.build(flags).fails(125);
+        assert_eq!(scenario.records().len(), 1, "{text}");
+        let record = &built.record;
+        assert_eq!(record["status"], "failed", "{text}");
+        assert_eq!(record["error"], built.error(), "{text}");
+        assert_eq!(record["request"]["context"], scenario.context().display().to_string());
+        assert_eq!(record["stages"], serde_json::json!([]));
+        let run = |args: &[&str]| {
+            let output = scenario.program(&[]).args(scenario.globals()).args(args).output().unwrap();
+            assert!(output.status.success(), "{args:?}: {output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert!(run(&["ls"]).contains("failed"), "{text}");
+        let explained = run(&["explain"]);
+        assert!(explained.contains("failed: ") && explained.contains(word), "{explained}");
+        assert!(!explained.contains("nothing ran"), "{explained}");
+        scenario.assert_clean();
+    }
+    // What was not found leaves nothing to tell of.
+    let scenario = Scenario::new("");
+    scenario.remove("Containerfile");
+    scenario.build(&[]).fails(125);
+    assert_eq!(scenario.records().len(), 0);
+}
+
 #[test]
 fn every_flag_that_the_engine_lacks_is_refused_with_the_version_that_has_it() {
     for kind in BOTH {

@@ -237,3 +237,44 @@ fn a_stage_that_was_one_call_with_labels_is_not_taken_for_one_without() {
         assert_eq!(scenario.build(&["--layers=false"]).ok().builds(), 0, "{kind:?}");
     }
 }
+
+#[test]
+fn the_bytes_of_an_image_are_read_once_and_those_of_another_one_by_that_name_count() {
+    for kind in BOTH {
+        let scenario =
+            Scenario::on(kind, "FROM docker.io/library/busybox\nCOPY --from=localhost/big:1 /big /x\n");
+        let folder = scenario.folder().join("big");
+        let make = |byte: u8| {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("big"), vec![byte; 40_000_000]).unwrap();
+            fs::write(folder.join("Containerfile"), "FROM scratch\nCOPY big /big\n").unwrap();
+            scenario.engine(&[
+                "build",
+                "--quiet",
+                "--layers=false",
+                "--tag=localhost/big:1",
+                folder.to_str().unwrap(),
+            ]);
+        };
+        let kept = || {
+            let storages = fs::read_dir(scenario.state().join("storages")).unwrap();
+            let files: Vec<_> = storages.map(|storage| storage.unwrap().path().join("copied.json")).collect();
+            files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect::<String>()
+        };
+        make(b'a');
+        scenario.build(&[]).expect("0 m");
+        let first = kept();
+        assert!(!first.is_empty(), "{kind:?}");
+        scenario.build(&[]).expect("0 h");
+        assert_eq!(kept(), first, "{kind:?}");
+        make(b'b');
+        let built = scenario.build(&[]).expect("0 m");
+        let files = scenario.files(&scenario.image(&built.image()));
+        let expected = blake3::hash(&vec![b'b'; 40_000_000]).to_string();
+        assert!(files["x"].ends_with(&expected), "{kind:?}: {}", files["x"]);
+        assert_ne!(kept(), first, "{kind:?}");
+        make(b'a');
+        let again = scenario.build(&[]).ok();
+        assert!(again.verdicts() == "0 c" || again.verdicts() == "0 h", "{kind:?}: {}", again.verdicts());
+    }
+}

@@ -22,6 +22,8 @@ mod outputs;
 mod patch;
 mod policies;
 mod remote;
+mod shown;
+mod unwritable;
 mod upkeep;
 
 use support::{Kind, Scenario};

@@ -81,7 +81,14 @@ impl Build<'_> {
         ));
         let wrote = self.prepared.stages.values().flat_map(|stage| &stage.steps);
         let wrote = wrote.into_iter().any(|step| !step.host.writes.is_empty());
-        Ok(BuildResult { image, platform: self.platform.to_string(), record, leftovers, wrote })
+        Ok(BuildResult {
+            image,
+            platform: self.platform.to_string(),
+            record,
+            leftovers,
+            log_trouble: None,
+            wrote,
+        })
     }
 
     /// The keys for next time; stages that were not reached keep those of last time.

@@ -46,7 +46,7 @@ impl Known for StoredKnowledge<'_> {
     }
 
     fn copied(&self, request: &CopiedRequest) -> Option<String> {
-        self.engine.copied(request)
+        self.store.copied(&request.image, &request.sources, || self.engine.copied(request))
     }
 
     fn part_of(&self, read: &FolderRead, folders: &BTreeSet<PathBuf>) -> Option<String> {

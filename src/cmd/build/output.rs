@@ -12,6 +12,7 @@ use super::BuildResult;
 use crate::engine::{self, Engine, EngineKind, temporary};
 use crate::flags::values::Output;
 use crate::image::{ImageId, StoredImage};
+use crate::names;
 use crate::record::BuildRecord;
 use crate::report::print_all;
 use crate::request::BuildRequest;
@@ -42,7 +43,8 @@ pub(super) fn finish(
     }
     if request.iid_file.is_none() && request.iid_file_raw.is_none() {
         for result in results {
-            crate::report::print(&format!("{}\n", result.image))?;
+            crate::report::print(&format!("{}\n", result.image))
+                .with_context(|| format!("image {} is built, but its id cannot be told", result.image))?;
         }
     }
     Ok(())
@@ -162,6 +164,20 @@ fn write_to_destinations(session: &Session, request: &BuildRequest, image: &Imag
     Ok(())
 }
 
+/// Refuses a name of a list that an image has.
+pub(super) fn is_free_for_list(session: &Session, list: &str) -> anyhow::Result<()> {
+    if session.engine.list()?.named(&names::full(list)).is_some() {
+        is_a_list(session, list)?;
+    }
+    Ok(())
+}
+
+fn is_a_list(session: &Session, list: &str) -> anyhow::Result<()> {
+    let inspect: Vec<OsString> = ["manifest", "inspect", list].map(OsString::from).to_vec();
+    let inspected = session.engine.quietly("manifest inspect", &inspect);
+    inspected.with_context(|| format!("--manifest={list}: it is there and is no manifest list")).map(drop)
+}
+
 /// Adds the images to a manifest list, which is made where it is not there; gives the id that the engine says of it where
 /// that is what it writes for `--iidfile` (podman 4.3; buildah writes the image's).
 pub(super) fn manifest(
@@ -171,11 +187,7 @@ pub(super) fn manifest(
 ) -> anyhow::Result<Option<ImageId>> {
     let create: Vec<OsString> = ["manifest", "create", list].map(OsString::from).to_vec();
     if session.engine.quietly("manifest create", &create).is_err() {
-        let inspect: Vec<OsString> = ["manifest", "inspect", list].map(OsString::from).to_vec();
-        session
-            .engine
-            .quietly("manifest inspect", &inspect)
-            .with_context(|| format!("--manifest={list}: it is there and is no manifest list"))?;
+        is_a_list(session, list)?;
     }
     let mut told = String::new();
     for result in results {

@@ -81,18 +81,44 @@ impl Contexts {
     }
 }
 
-impl Sources {
-    /// Opens context and Containerfile.
+/// Context and Containerfile as they were found, not read yet.
+pub(super) struct Found {
+    pub(super) context: ContextSource,
+    pub(super) containerfile: ContainerfileSource,
+}
+
+impl Found {
+    /// Finds what is named.
     ///
     /// # Errors
-    /// When one of them is not there, cannot be read, or is not a Containerfile.
-    pub fn open(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
+    /// When one of them is not there or cannot be read.
+    pub(super) fn new(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
         let files: Vec<_> = request.files.iter().map(OsString::as_os_str).collect();
         let probed = session.engine.probed();
         let of_contexts =
             ContextRules { engine: probed.kind, hands_on_gits_code: probed.hands_on_gits_code() };
         let (context, from_stdin) = source::context(request.context.as_deref(), &files, of_contexts)?;
         let containerfile = source::containerfile(&files, &context, from_stdin, &request.cpp_flags)?;
+        Ok(Self { context, containerfile })
+    }
+}
+
+impl Sources {
+    /// Opens context and Containerfile.
+    ///
+    /// # Errors
+    /// When one of them is not there, cannot be read, or is not a Containerfile.
+    pub fn open(request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
+        Self::read(Found::new(request, session)?, request, session)
+    }
+
+    /// Reads what was found.
+    ///
+    /// # Errors
+    /// When it is not a Containerfile, or its ignore file or a folder cannot be read.
+    pub(super) fn read(found: Found, request: &BuildRequest, session: &Session) -> anyhow::Result<Self> {
+        let Found { context, containerfile } = found;
+        let probed = session.engine.probed();
         let rules = Dialect::of_buildah(u64::from(probed.buildah.1));
         let bytes = containerfile.bytes.clone();
         let file = read_several(bytes, &containerfile.starts, &containerfile.path, rules)?;
