@@ -10,8 +10,8 @@ use podman_stagecache::cmd;
 use podman_stagecache::engine::EngineError;
 use podman_stagecache::event::BuildFailure;
 use podman_stagecache::flags::{Leading, UnknownKind, parse_build, parse_leading};
+use podman_stagecache::remote::git::GitFailed;
 use podman_stagecache::report::{ClosedPipe, print};
-use podman_stagecache::source::GitFailed;
 
 /// Usage errors and everything that the engine or we refuse, as podman has it.
 const REFUSED: u8 = 125;
@@ -115,7 +115,7 @@ fn commands() -> String {
 /// The exit code of a failing RUN is that command's own, and so is git's.
 fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(failed) = error.downcast_ref::<GitFailed>() {
-        return u8::try_from(failed.code).unwrap_or(REFUSED);
+        return failed.code.and_then(|code| u8::try_from(code).ok()).unwrap_or(REFUSED);
     }
     match error.downcast_ref::<BuildFailure>() {
         Some(BuildFailure::Step { error: EngineError::Failed { code, .. }, .. }) => {

@@ -2,11 +2,17 @@
 //!
 //! [`identity`] says what tells the bytes of a remote source from other bytes, without an engine; [`fetch`] brings them.
 
+pub mod address;
+pub mod git;
+
 use std::io::ErrorKind;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 
 use crate::process::{self, Ended, Invocation};
+
+use address::Refused;
+use git::Repository;
 
 /// How long a server may take to answer a question, in seconds; downloads take what they take.
 const PATIENCE: &str = "60";
@@ -39,10 +45,8 @@ pub fn fetch(address: &str) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// When the server cannot be asked, or the repository has no such reference.
 pub fn identity(source: &str) -> anyhow::Result<String> {
-    let (repository, rest) = source.split_once('#').unwrap_or((source, ""));
-    if repository.ends_with(".git") {
-        let reference = rest.split(':').next().unwrap_or_default();
-        return commit(repository, reference).map(|commit| format!("commit {commit}"));
+    if let Some(repository) = repository(source)? {
+        return Ok(format!("commit {}", repository.commit()?));
     }
     if let Some(tag) = entity_tag(source)? {
         return Ok(tag);
@@ -50,41 +54,17 @@ pub fn identity(source: &str) -> anyhow::Result<String> {
     Ok(format!("blake3 {}", blake3::hash(&fetch(source)?).to_hex()))
 }
 
-/// The commit that a reference stands for; an empty one is the default branch.
-fn commit(repository: &str, reference: &str) -> anyhow::Result<String> {
-    if reference.len() == 40 && reference.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(reference.to_owned());
+/// The repository that a source of ADD or of `--build-context` stands for; nothing for a file.
+///
+/// # Errors
+/// When a part of it would be an option to git, also to the engine's.
+pub fn repository(source: &str) -> Result<Option<Repository>, Refused> {
+    let address = source.split('#').next().unwrap_or_default();
+    if address.ends_with(".git") || source.starts_with("git://") {
+        Repository::parse(source).map(Some)
+    } else {
+        Ok(None)
     }
-    let mut call = Invocation::new("git").args(["ls-remote", "--quiet", repository]);
-    // A repository that wants a name and a password has no one to ask here.
-    call.env.push(("GIT_TERMINAL_PROMPT".into(), "0".into()));
-    let ended = run(&call)?.ok_or_else(|| anyhow!("{repository}: git cannot be run; install it"))?;
-    if !ended.status.success() {
-        bail!("`{}` failed: {}", call.shown(), ended.stderr_tail.trim_end());
-    }
-    let listed = String::from_utf8_lossy(&ended.stdout);
-    commit_in(&listed, reference).ok_or_else(|| {
-        let wanted = if reference.is_empty() { "HEAD" } else { reference };
-        anyhow!("{repository} has no reference {wanted}")
-    })
-}
-
-/// The commit of a reference in what `git ls-remote` lists; an annotated tag counts for what it points at.
-fn commit_in(listed: &str, reference: &str) -> Option<String> {
-    let find = |name: &str| {
-        let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
-        lines.find(|(_, listed)| *listed == name).map(|(commit, _)| commit.to_owned())
-    };
-    if reference.is_empty() {
-        return find("HEAD");
-    }
-    let names = [
-        format!("refs/heads/{reference}"),
-        format!("refs/tags/{reference}^{{}}"),
-        format!("refs/tags/{reference}"),
-        reference.to_owned(),
-    ];
-    names.iter().find_map(|name| find(name))
 }
 
 /// The ETag of a file where the server gives a strong one; nothing where it has to be read.
@@ -126,21 +106,6 @@ fn run(call: &Invocation) -> anyhow::Result<Option<Ended>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_branch_goes_before_a_tag_and_a_tag_counts_for_its_commit() {
-        let listed = "aa\tHEAD\nbb\trefs/heads/main\ncc\trefs/tags/v1\ndd\trefs/tags/v1^{}\nee\trefs/tags/main\n\
-                      ff\trefs/pull/7/head\n";
-        for (reference, commit) in [
-            ("", Some("aa")),
-            ("main", Some("bb")),
-            ("v1", Some("dd")),
-            ("refs/pull/7/head", Some("ff")),
-            ("v2", None),
-        ] {
-            assert_eq!(commit_in(listed, reference).as_deref(), commit, "{reference}");
-        }
-    }
 
     #[test]
     fn the_tag_is_that_of_the_last_answer_and_a_weak_one_is_none() {

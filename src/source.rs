@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use crate::flags::{EngineKind, go};
 use crate::process::{self, Invocation};
 use crate::remote;
+use crate::remote::address::masked;
+use crate::remote::git::Repository;
 
 /// The text to build, before it is parsed.
 #[derive(Debug)]
@@ -42,6 +44,15 @@ pub struct ContextSource {
 }
 
 impl ContextSource {
+    /// Refuses a file of a fetched context that lies somewhere else.
+    fn refuse_outside(&self, path: &Path) -> anyhow::Result<()> {
+        match &self.unpacked {
+            Some(dir) => refuse_outside(dir.path(), path)
+                .with_context(|| format!("{} of context {}", self.identity_of(path), masked(&self.written))),
+            None => Ok(()),
+        }
+    }
+
     /// A path of the context as it tells builds apart: a fetched context lies elsewhere each time.
     pub fn identity_of(&self, path: &Path) -> String {
         match self.unpacked.as_ref().and_then(|dir| path.strip_prefix(dir.path()).ok()) {
@@ -49,16 +60,6 @@ impl ContextSource {
             None => path.to_string_lossy().into_owned(),
         }
     }
-}
-
-/// A context that git could not fetch.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct GitFailed {
-    /// What failed.
-    message: String,
-    /// git's exit code.
-    pub code: i32,
 }
 
 /// What of the engine decides how a context is taken.
@@ -191,40 +192,37 @@ fn is_git(text: &str) -> bool {
 
 /// `REPOSITORY[#BRANCH[:FOLDER]]`.
 fn clone(written: &str, hands_on_gits_code: bool) -> anyhow::Result<ContextSource> {
-    let (repository, rest) = written.split_once('#').unwrap_or((written, ""));
-    let (branch, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
-    let repository = if repository.starts_with("github.com/") {
-        format!("https://{repository}")
-    } else {
-        repository.to_owned()
+    let repository = Repository::parse(written).context("context")?;
+    let repository = match repository.address().strip_prefix("github.com/") {
+        Some(rest) => {
+            let address = format!("https://github.com/{rest}");
+            repository.at(address)
+        }
+        None => repository,
     };
     let target = temporary()?;
-    let git = |args: &[&str]| -> anyhow::Result<()> {
-        let call = Invocation::new("git").args(args);
-        let ended =
-            process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
-        if !ended.status.success() {
-            let message = format!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
-            if !hands_on_gits_code {
-                bail!(message);
-            }
-            return Err(GitFailed { message, code: ended.code() }.into());
-        }
-        Ok(())
-    };
-    let path = target.path().to_string_lossy().into_owned();
-    git(&["init", "--quiet", &path])?;
-    git(&["-C", &path, "remote", "add", "origin", &repository])?;
-    let reference = if branch.is_empty() { "HEAD" } else { branch };
-    git(&["-C", &path, "fetch", "--quiet", "--depth=1", "origin", reference])
-        .or_else(|_| git(&["-C", &path, "fetch", "--quiet", "origin"]))?;
-    git(&["-C", &path, "checkout", "--quiet", "FETCH_HEAD"])
-        .or_else(|_| git(&["-C", &path, "checkout", "--quiet", reference]))?;
-    let folder = target.path().join(subfolder.trim_start_matches('/'));
+    repository.check_out(target.path()).map_err(|error| {
+        let shown = format!("context {}", masked(written));
+        // The build ends with git's code where the error is git's own.
+        if hands_on_gits_code { anyhow!(error).context(shown) } else { anyhow!("{shown}: {error}") }
+    })?;
+    let folder = target.path().join(repository.folder.trim_start_matches('/'));
     if !folder.is_dir() {
-        bail!("context {written}: the repository has no folder {subfolder}");
+        bail!("context {}: the repository has no folder {}", masked(written), repository.folder);
     }
+    refuse_outside(target.path(), &folder)
+        .with_context(|| format!("context {}: folder {}", masked(written), repository.folder))?;
     Ok(ContextSource { folder, written: written.to_owned(), containerfile: None, unpacked: Some(target) })
+}
+
+/// Refuses a path of a fetched context that leads out of it, over links or `..`: what is there is no part of the context.
+fn refuse_outside(root: &Path, path: &Path) -> anyhow::Result<()> {
+    let real = |path: &Path| fs::canonicalize(path).with_context(|| format!("finding {}", path.display()));
+    let found = real(path)?;
+    if found.starts_with(real(root)?) {
+        return Ok(());
+    }
+    bail!("it leads to {}, out of what was fetched, and is not followed", found.display())
 }
 
 fn is_archive(bytes: &[u8]) -> bool {
@@ -293,6 +291,7 @@ pub fn containerfile(
         for name in ["Containerfile", "Dockerfile"] {
             let path = context.folder.join(name);
             if path.is_file() {
+                context.refuse_outside(&path)?;
                 let bytes = read(&path)?;
                 let shown = Path::new(&context.written).join(name);
                 let shown = if context.written == "." { PathBuf::from(name) } else { shown };
@@ -357,9 +356,10 @@ fn text_of(path: &Path, cpp_flags: &[OsString], warnings: &mut Vec<String>) -> a
 /// A relative name is looked for here first, then in the context (buildah: `imagebuildah.BuildDockerfiles`).
 fn find(file: &Path, context: &ContextSource) -> anyhow::Result<PathBuf> {
     let text = file.to_string_lossy();
-    for path in [file.to_owned(), context.folder.join(file)] {
+    for (path, of_context) in [(file.to_owned(), false), (context.folder.join(file), true)] {
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => bail!("-f {text} is a folder, not a Containerfile"),
+            Ok(_) if of_context => return context.refuse_outside(&path).map(|()| path),
             Ok(_) => return Ok(path),
             Err(_) => {}
         }

@@ -14,6 +14,7 @@ use crate::graph::{Origin, mount_fields};
 use crate::host;
 use crate::key::{self, Content, Source};
 use crate::record::InputRecord;
+use crate::remote;
 use crate::render::Rename;
 
 impl Preparer<'_> {
@@ -72,9 +73,11 @@ impl Preparer<'_> {
             );
             return Ok(());
         }
-        let (remote, local): (Vec<String>, Vec<String>) =
+        let (addresses, local): (Vec<String>, Vec<String>) =
             sources.into_iter().partition(|source| add && is_remote_source(source));
-        for url in remote {
+        for url in addresses {
+            // Also the engine must not come to see it.
+            remote::repository(&url).map_err(|refused| self.wrong(item, &refused.to_string()))?;
             let content = match flag("checksum").filter(|c| !c.is_empty()) {
                 Some(checksum) => Content::Remote(checksum),
                 None => match (self.common.remote)(&url) {

@@ -103,3 +103,80 @@ fn an_address_that_cannot_be_asked_for_is_the_engines_to_refuse() {
         scenario.build(&[]).expect("0 mm");
     }
 }
+
+/// A repository on this machine with these commands run in it, and its address.
+fn repository(scenario: &Scenario, script: &str) -> String {
+    let folder = scenario.folder().join("repository");
+    std::fs::create_dir_all(&folder).unwrap();
+    let git = "git -c user.name=a -c user.email=a@example.org";
+    let script = format!("git init -q -b main && {script} && git add -A && {git} commit -q -m one");
+    let mut shell = std::process::Command::new("sh");
+    assert!(shell.args(["-ec", &script]).current_dir(&folder).status().unwrap().success());
+    format!("file://{}", folder.display())
+}
+
+fn build_of(scenario: &Scenario, context: &str) -> Built {
+    let mut command = scenario.build_command(&[]);
+    command.arg(context);
+    scenario.ended(command)
+}
+
+#[test]
+fn a_folder_of_a_repository_is_built_also_over_a_link_that_stays_in_it() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "");
+        let file = "printf 'FROM docker.io/library/busybox\\nCOPY f /out\\n' >real/Containerfile";
+        let address =
+            repository(&scenario, &format!("mkdir real && {file} && echo 1 >real/f && ln -s real link"));
+        for folder in ["real", "link", "/real", "real/../link"] {
+            let built = build_of(&scenario, &format!("{address}#main:{folder}")).ok();
+            assert!(scenario.files(&scenario.image(&built.image())).contains_key("out"), "{folder}");
+        }
+    }
+}
+
+#[test]
+fn nothing_outside_of_a_repository_is_built() {
+    let scenario = Scenario::new("");
+    let outside = scenario.folder().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("Containerfile"), "FROM docker.io/library/busybox\nCOPY f /\n").unwrap();
+    std::fs::write(outside.join("f"), "secret").unwrap();
+    let shown = outside.display();
+    let script = format!("ln -s {shown} sub && mkdir file && ln -s {shown}/Containerfile file/Containerfile");
+    let address = repository(&scenario, &script);
+    for (fragment, words) in [
+        ("HEAD:sub", "out of what was fetched"),
+        ("HEAD:../../outside", "out of what was fetched"),
+        ("HEAD:../../../../../../../../etc", "out of what was fetched"),
+        ("HEAD:file", "out of what was fetched"),
+        ("HEAD:none", "no folder none"),
+    ] {
+        let failed = build_of(&scenario, &format!("{address}#{fragment}")).fails(125);
+        assert!(failed.error().contains(words), "{fragment}: {}", failed.stderr);
+    }
+}
+
+#[test]
+fn a_reference_is_no_option_of_git() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "");
+        let planted = scenario.folder().join("planted");
+        let option = format!("--upload-pack=touch${{IFS}}{};git-upload-pack", planted.display());
+        let address = repository(&scenario, "echo FROM scratch >Containerfile");
+        for context in [format!("{address}#{option}"), format!("{address}#main:-x")] {
+            let failed = build_of(&scenario, &context).fails(125);
+            assert!(failed.error().contains("begins with a `-`"), "{context}: {}", failed.stderr);
+        }
+        scenario.containerfile(&format!(
+            "FROM docker.io/library/busybox\nADD https://localhost/r.git#{option} /r\n"
+        ));
+        let failed = scenario.build(&[]).fails(125);
+        assert!(failed.error().contains("begins with a `-`"), "{}", failed.stderr);
+        scenario.containerfile("FROM docker.io/library/busybox\nRUN true\n");
+        let failed =
+            scenario.build(&[&format!("--build-context=x=https://localhost/r.git#{option}")]).fails(125);
+        assert!(failed.error().contains("begins with a `-`"), "{}", failed.stderr);
+        assert!(!planted.exists() && failed.builds() == 0);
+    }
+}
