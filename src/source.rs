@@ -6,13 +6,19 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
+use crate::event::BuildFailure;
 use crate::flags::{EngineKind, go};
 use crate::process::{self, Invocation};
-use crate::remote;
 use crate::remote::address::masked;
 use crate::remote::git::Repository;
+use crate::remote::{Client, HttpError};
+
+/// How much the archive of a context may have: it goes into a file at once, and never into memory.
+const LARGEST_ARCHIVE: u64 = 64 << 30;
+/// How much a Containerfile may have that comes from elsewhere; the engines stop at a line of 2 MiB.
+const LARGEST_CONTAINERFILE: u64 = 64 << 20;
 
 /// The text to build, before it is parsed.
 #[derive(Debug)]
@@ -102,9 +108,10 @@ pub fn context(
     if meta.is_dir() {
         return Ok((folder(argument)?, None));
     }
-    let bytes = fs::read(path).with_context(|| format!("context {written}: reading it"))?;
-    if is_archive(&bytes) {
-        return Ok((unpack(&bytes, written)?, None));
+    if let Some(archive) =
+        archive_in(path, &meta).with_context(|| format!("context {written}: reading it"))?
+    {
+        return Ok((unpack(archive.path(), written)?, None));
     }
     if engine == EngineKind::Podman {
         bail!(
@@ -138,11 +145,11 @@ fn folder(path: &OsStr) -> anyhow::Result<ContextSource> {
 }
 
 fn standard_input() -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
-    let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes).context("reading the context from standard input")?;
-    if is_archive(&bytes) {
-        return Ok((unpack(&bytes, "-".into())?, None));
+    let kept = kept(&mut std::io::stdin()).context("reading the context from standard input")?;
+    if is_archive(&start_of(kept.path())?) {
+        return Ok((unpack(kept.path(), "-".into())?, None));
     }
+    let bytes = containerfile_in(&kept).context("reading the context from standard input")?;
     let empty = temporary()?;
     let source = ContextSource {
         folder: empty.path().to_owned(),
@@ -166,19 +173,47 @@ fn is_address(text: &str) -> bool {
 
 /// An archive, or a Containerfile whose context is otherwise empty.
 fn download(written: String) -> anyhow::Result<ContextSource> {
-    let bytes = remote::fetch(&written).with_context(|| format!("context {written}"))?;
-    if is_archive(&bytes) {
-        return unpack(&bytes, written);
+    let shown = || format!("context {}", masked(&written));
+    let mut kept = NamedTempFile::new().with_context(|| format!("{}: making a file for it", shown()))?;
+    fetch(&written, LARGEST_ARCHIVE, &mut kept).with_context(shown)?;
+    if is_archive(&start_of(kept.path())?) {
+        return unpack(kept.path(), written);
     }
+    let bytes = containerfile_in(&kept).with_context(shown)?;
     let target = temporary()?;
     fs::write(target.path().join("Dockerfile"), bytes)
-        .with_context(|| format!("context {written}: keeping the Containerfile"))?;
+        .with_context(|| format!("{}: keeping the Containerfile", shown()))?;
     Ok(ContextSource {
         folder: target.path().to_owned(),
         written,
         containerfile: None,
         unpacked: Some(target),
     })
+}
+
+fn fetch(address: &str, limit: u64, sink: &mut dyn Write) -> anyhow::Result<()> {
+    match Client::new().get(address, limit, sink) {
+        Ok(0) => bail!("no contents in {}", masked(address)),
+        Ok(_) => Ok(()),
+        Err(HttpError::Interrupted) => Err(BuildFailure::Interrupted.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a stream has, in a file.
+fn kept(stream: &mut dyn Read) -> std::io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    std::io::copy(stream, &mut file)?;
+    Ok(file)
+}
+
+/// The bytes of a kept Containerfile.
+fn containerfile_in(kept: &NamedTempFile) -> anyhow::Result<Vec<u8>> {
+    let length = kept.as_file().metadata()?.len();
+    if length > LARGEST_CONTAINERFILE {
+        bail!("it is no archive, and with {length} bytes it is too large for a Containerfile");
+    }
+    Ok(fs::read(kept.path())?)
 }
 
 fn is_git(text: &str) -> bool {
@@ -231,20 +266,48 @@ fn is_archive(bytes: &[u8]) -> bool {
     compressed.iter().any(|magic| bytes.starts_with(magic)) || bytes.get(257..262) == Some(b"ustar")
 }
 
+/// As much of a file as tells whether it is an archive.
+fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    fs::File::open(path)?.take(512).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// An archive on this machine: where it lies, or a copy of what can be read once alone.
+enum Archive<'a> {
+    There(&'a Path),
+    Kept(NamedTempFile),
+}
+
+impl Archive<'_> {
+    fn path(&self) -> &Path {
+        match self {
+            Self::There(path) => path,
+            Self::Kept(file) => file.path(),
+        }
+    }
+}
+
+/// The archive that a context names; nothing where it is something else.
+fn archive_in<'a>(path: &'a Path, meta: &fs::Metadata) -> std::io::Result<Option<Archive<'a>>> {
+    let archive =
+        if meta.is_file() { Archive::There(path) } else { Archive::Kept(kept(&mut fs::File::open(path)?)?) };
+    Ok(is_archive(&start_of(archive.path())?).then_some(archive))
+}
+
 /// Unpacks with the system's tar, which knows every compression there is.
-fn unpack(bytes: &[u8], written: String) -> anyhow::Result<ContextSource> {
+fn unpack(archive: &Path, written: String) -> anyhow::Result<ContextSource> {
+    let shown = masked(&written);
     let target = temporary()?;
-    let mut archive = tempfile::NamedTempFile::new().context("keeping the context's archive")?;
-    archive.write_all(bytes).context("keeping the context's archive")?;
     let call = Invocation::new("tar")
         .args(["--extract", "--no-same-owner", "--file"])
-        .arg(archive.path())
+        .arg(std::path::absolute(archive).with_context(|| format!("context {shown}: finding it"))?)
         .arg("--directory")
         .arg(target.path());
     let ended =
-        process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run tar: {error}"))?;
+        process::capture(&call).map_err(|error| anyhow!("context {shown}: cannot run tar: {error}"))?;
     if !ended.status.success() {
-        bail!("context {written}: tar cannot unpack it: {}", ended.stderr_tail);
+        bail!("context {shown}: tar cannot unpack it: {}", ended.stderr_tail);
     }
     Ok(ContextSource {
         folder: target.path().to_owned(),
@@ -326,7 +389,9 @@ pub fn containerfile(
         }
         let address = file.to_str().filter(|text| is_address(text));
         if let Some(address) = address {
-            let text = remote::fetch(address).with_context(|| format!("-f {address}"))?;
+            let mut text = Vec::new();
+            fetch(address, LARGEST_CONTAINERFILE, &mut text)
+                .with_context(|| format!("-f {}", masked(address)))?;
             if address.ends_with(".in") {
                 let mut kept = tempfile::Builder::new().suffix(".in").tempfile().context("keeping it")?;
                 kept.write_all(&text).context("keeping the Containerfile")?;

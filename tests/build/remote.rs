@@ -180,3 +180,49 @@ fn a_reference_is_no_option_of_git() {
         assert!(!planted.exists() && failed.builds() == 0);
     }
 }
+
+/// Whatever is asked of it, this is what it says, and nothing more.
+fn server_that_says(text: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://u:secret@{}/g[1-50]", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(text.as_bytes());
+            open.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_context_is_fetched_by_its_address_and_its_password_is_not_shown() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "");
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 40\r\nConnection: close\r\n\r\n\
+                    FROM docker.io/library/busybox\nUSER one\n";
+        let built = build_of(&scenario, &server_that_says(text)).ok();
+        assert_eq!(scenario.image(&built.image()).config["config"]["User"], "one");
+        let text = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let failed = build_of(&scenario, &server_that_says(text)).fails(125);
+        assert!(
+            failed.error().contains("u:***@") && failed.error().contains("410 Gone"),
+            "{}",
+            failed.stderr
+        );
+    }
+}
+
+#[test]
+fn a_silent_server_does_not_hold_up_an_interrupt() {
+    use nix::sys::signal::{Signal, kill};
+    let scenario = Scenario::new("");
+    let mut command = scenario.build_command(&[]);
+    command.arg(server_that_says("")).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let began = std::time::Instant::now();
+    kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(began.elapsed() < std::time::Duration::from_secs(3));
+}
