@@ -10,6 +10,7 @@ use podman_stagecache::cmd;
 use podman_stagecache::engine::EngineError;
 use podman_stagecache::event::BuildFailure;
 use podman_stagecache::flags::{Leading, UnknownKind, parse_build, parse_leading};
+use podman_stagecache::remote::address::masked;
 use podman_stagecache::remote::git::GitFailed;
 use podman_stagecache::report::{ClosedPipe, print};
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         Err(error) if error.is::<ClosedPipe>() => ExitCode::SUCCESS,
         Err(error) => {
             // Where nobody hears it, the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "Error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "Error: {}", masked(&format!("{error:#}")));
             ExitCode::from(exit_code(&error))
         }
     }

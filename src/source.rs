@@ -53,8 +53,7 @@ impl ContextSource {
     /// Refuses a file of a fetched context that lies somewhere else.
     fn refuse_outside(&self, path: &Path) -> anyhow::Result<()> {
         match &self.unpacked {
-            Some(dir) => refuse_outside(dir.path(), path)
-                .with_context(|| format!("{} of context {}", self.identity_of(path), masked(&self.written))),
+            Some(dir) => refuse_outside(dir.path(), path).with_context(|| masked(&self.identity_of(path))),
             None => Ok(()),
         }
     }
@@ -356,7 +355,7 @@ pub fn containerfile(
             if path.is_file() {
                 context.refuse_outside(&path)?;
                 let bytes = read(&path)?;
-                let shown = Path::new(&context.written).join(name);
+                let shown = Path::new(&masked(&context.written)).join(name);
                 let shown = if context.written == "." { PathBuf::from(name) } else { shown };
                 return Ok(ContainerfileSource {
                     path: shown,
@@ -406,7 +405,13 @@ pub fn containerfile(
         names.push(PathBuf::from(file));
         real = real.or_else(|| fs::canonicalize(&path).ok());
     }
-    let path = files.first().map_or_else(|| "-".into(), PathBuf::from);
+    let path = files.first().map_or_else(
+        || "-".into(),
+        |file| match file.to_str().filter(|text| is_address(text)) {
+            Some(address) => PathBuf::from(masked(address)),
+            None => PathBuf::from(file),
+        },
+    );
     Ok(ContainerfileSource { path, bytes, starts, names, real, warnings })
 }
 
@@ -431,7 +436,7 @@ fn find(file: &Path, context: &ContextSource) -> anyhow::Result<PathBuf> {
     }
     bail!(
         "the specified Containerfile {text} does not exist, neither here nor in the context {}",
-        context.written
+        masked(&context.written)
     )
 }
 

@@ -14,7 +14,7 @@ use crate::graph::{Origin, mount_fields};
 use crate::host;
 use crate::key::{self, Content, Source};
 use crate::record::InputRecord;
-use crate::remote;
+use crate::remote::{self, address::masked};
 use crate::render::Rename;
 
 impl Preparer<'_> {
@@ -86,12 +86,15 @@ impl Preparer<'_> {
                         Content::Remote(identity)
                     }
                     Err(error) => {
-                        step.always =
-                            Some(format!("ADD {url} has no --checksum, and cannot be asked for: {error:#}"));
+                        let shown = masked(&url);
+                        step.always = Some(format!(
+                            "ADD {shown} has no --checksum, and cannot be asked for: {error:#}"
+                        ));
                         Content::Remote(String::new())
                     }
                 },
             };
+            let url = masked(&url);
             step.record.push(note(&url, std::slice::from_ref(&url), &content));
             step.inputs.sources.push(Source {
                 instruction: position,
@@ -152,7 +155,7 @@ impl Preparer<'_> {
         reads: &BTreeSet<PathBuf>,
         problem: anyhow::Error,
     ) -> anyhow::Result<()> {
-        let title = key::text_of(&item.instruction.original);
+        let title = key::title_of(&item.instruction.original);
         if self.is_written_before(stage, reads) {
             let problem = Some(format!("{problem:#}"));
             step.unread.get_or_insert(Unread { title, problem });
@@ -292,7 +295,7 @@ impl Preparer<'_> {
                         Err(ContextError::NoMatch { .. }) => {
                             step.reads.push(read(None));
                             if self.is_written_before(stage, &reads) {
-                                let title = key::text_of(&item.instruction.original);
+                                let title = key::title_of(&item.instruction.original);
                                 step.unread.get_or_insert(Unread { title, problem: None });
                             }
                             Content::Files(format!("absent {path}"))

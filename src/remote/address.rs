@@ -4,30 +4,40 @@
 ///
 /// A user without a password is left out as well where the address is one of HTTP: there it is a token as a rule.
 pub fn masked(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    String::from_utf8(masked_bytes(text.as_bytes()))
+        .expect("what is cut out stands between characters of ASCII")
+}
+
+/// [`masked`] for what may not be text.
+pub fn masked_bytes(text: &[u8]) -> Vec<u8> {
+    const MARK: &[u8] = b"://";
+    let mut shown = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        let ends = |c: char| matches!(c, '/' | '?' | '#' | '\\') || c.is_whitespace() || c.is_control();
-        let authority = &behind[..behind.find(ends).unwrap_or(behind.len())];
+    while let Some(at) = rest.windows(MARK.len()).position(|window| window == MARK) {
+        let (before, behind) = rest.split_at(at + MARK.len());
+        shown.extend_from_slice(before);
         rest = behind;
-        if let Some(at) = authority.rfind('@') {
-            let (user, password) =
-                authority[..at].split_once(':').map_or((&authority[..at], None), |(u, p)| (u, Some(p)));
-            let is_http = before.ends_with("http") || before.ends_with("https");
-            match password {
-                Some(_) => {
-                    shown.push_str(user);
-                    shown.push_str(":***");
+        // None of these may stand in credentials.
+        let ends = |byte: &u8| {
+            b"/?#\\\"<>`|".contains(byte) || byte.is_ascii_whitespace() || byte.is_ascii_control()
+        };
+        let authority = &behind[..behind.iter().position(ends).unwrap_or(behind.len())];
+        if let Some(at) = authority.iter().rposition(|byte| *byte == b'@') {
+            let credentials = &authority[..at];
+            let scheme = before[..before.len() - MARK.len()].to_ascii_lowercase();
+            let is_http = scheme.ends_with(b"http") || scheme.ends_with(b"https");
+            match credentials.iter().position(|byte| *byte == b':') {
+                Some(colon) => {
+                    shown.extend_from_slice(&credentials[..colon]);
+                    shown.extend_from_slice(b":***");
                 }
-                None if is_http && !user.is_empty() => shown.push_str("***"),
-                None => shown.push_str(user),
+                None if is_http && !credentials.is_empty() => shown.extend_from_slice(b"***"),
+                None => shown.extend_from_slice(credentials),
             }
             rest = &behind[at..];
         }
     }
-    shown.push_str(rest);
+    shown.extend_from_slice(rest);
     shown
 }
 
@@ -74,6 +84,8 @@ mod tests {
                 "fatal: unable to access 'https://u:***@h/r.git/': no",
             ),
             ("http://u:é@h http", "http://u:***@h http"),
+            ("HTTPS://token@h/", "HTTPS://***@h/"),
+            (r#"ADD ["https://h","x@y"]"#, r#"ADD ["https://h","x@y"]"#),
             ("://@", "://@"),
             ("plain", "plain"),
         ] {

@@ -226,3 +226,43 @@ fn a_silent_server_does_not_hold_up_an_interrupt() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(began.elapsed() < std::time::Duration::from_secs(3));
 }
+
+#[test]
+fn a_password_in_an_address_is_neither_shown_nor_kept() {
+    for kind in BOTH {
+        let (server, address) = FileServer::start();
+        server.has("one", None);
+        let password = "pA55wordX";
+        let of = |password: &str| address.replace("http://", &format!("http://user:{password}@"));
+        let scenario = Scenario::on(kind, "");
+        let write = |password: &str| {
+            let text = format!("FROM docker.io/library/busybox\nENV AT={0}\nADD {0} /f\n", of(password));
+            scenario.containerfile(&text);
+        };
+        write(password);
+        let first = scenario.build(&["--progress=plain", "--print-containerfiles"]).ok();
+        let again = scenario.build(&["--progress=plain"]).expect("0 h");
+        server.has_nothing();
+        let failed = scenario.build(&["--progress=plain"]).fails(125);
+        scenario.containerfile(&format!(
+            "FROM docker.io/library/busybox\nADD {} --x /f /g\nENV A\n",
+            of(password)
+        ));
+        let wrong = scenario.build(&[]).fails(125);
+        for built in [&first, &again, &failed, &wrong] {
+            assert!(!built.stderr.contains(password) && !built.stdout.contains(password), "{}", built.stderr);
+            assert!(!built.record.to_string().contains(password), "{}", built.record);
+        }
+        // The configs of images have their history, which is the engine's own.
+        let mut grep = std::process::Command::new("grep");
+        let kept =
+            grep.args(["-rl", "--exclude-dir=images", password]).arg(scenario.state()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&kept.stdout), "");
+        assert!(first.stderr.contains("http://user:***@"), "{}", first.stderr);
+        // Another one may be for other bytes, and stands in the history.
+        server.has("one", None);
+        write("other");
+        let other = scenario.build(&[]).expect("0 m");
+        assert!(other.stderr.contains("the credentials of addresses"), "{}", other.stderr);
+    }
+}
