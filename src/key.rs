@@ -48,9 +48,18 @@ use crate::remote::address::masked;
 pub const FORMAT: u32 = 1;
 
 /// The digest of a step's inputs: 64 hexadecimal digits of BLAKE3.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct StepKey(String);
+
+impl<'de> Deserialize<'de> for StepKey {
+    /// What is kept may have been changed by anybody.
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not the key of a step")))
+    }
+}
 
 impl StepKey {
     /// The digits.

@@ -6,7 +6,7 @@
 //! is not plainly understood (other drivers, redirects, fuse-overlayfs' whiteout files, unreadable files)
 //! there is no digest, and the step runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -216,8 +216,13 @@ impl Tree {
             };
             let text = part.to_str()?;
             let mut next = Vec::new();
+            let mut seen = HashSet::new();
             for folder in found {
                 let folder = self.resolve(&folder)?;
+                // Links lead to the same folder on many ways.
+                if !seen.insert(folder.clone()) {
+                    continue;
+                }
                 if text.contains(['*', '?', '[', '\\']) {
                     for name in self.names(&folder)? {
                         // Anything that could match counts: too many bytes in the digest only cost a run.
@@ -333,21 +338,70 @@ fn ours_to_skip(name: &OsStr) -> bool {
 }
 
 /// Go's `filepath.Match` for one component, generous where a class is malformed.
+///
+/// What the pattern may stand at is kept beside each other, so that many stars cost no more than as many letters.
 fn could_match(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|n| could_match(rest, &name[n..])),
-        Some((b'?', rest)) => !name.is_empty() && could_match(rest, &name[char_len(name)..]),
-        Some((b'[', rest)) => match rest.iter().skip(1).position(|&b| b == b']') {
-            // A class may hold or not hold the character: count it as a match.
-            Some(end) => !name.is_empty() && could_match(&rest[end + 2..], &name[char_len(name)..]),
-            None => true,
-        },
-        Some((b'\\', rest)) if !rest.is_empty() => {
-            name.first() == rest.first() && could_match(&rest[1..], &name[1..])
+    // Whether the pattern from each place on matches the name from `at` on; filled from the name's end.
+    let mut matches: Vec<Vec<bool>> = Vec::with_capacity(name.len() + 1);
+    let parts = parts(pattern);
+    for at in (0..=name.len()).rev() {
+        let behind = |by: usize, part: usize| matches[matches.len() - by][part];
+        let mut here = vec![false; parts.len() + 1];
+        here[parts.len()] = at == name.len();
+        for (number, part) in parts.iter().enumerate().rev() {
+            here[number] = match part {
+                Part::Anything => true,
+                Part::Star => here[number + 1] || at < name.len() && behind(1, number),
+                Part::One => at < name.len() && behind(char_len(&name[at..]), number + 1),
+                Part::Byte(byte) => name.get(at) == Some(byte) && behind(1, number + 1),
+            };
         }
-        Some((byte, rest)) => name.first() == Some(byte) && could_match(rest, &name[1..]),
+        matches.push(here);
     }
+    matches.last().is_some_and(|whole| whole[0])
+}
+
+/// A part of a pattern for [`could_match`].
+#[derive(PartialEq)]
+enum Part {
+    /// Whatever is left.
+    Anything,
+    /// Any number of characters.
+    Star,
+    /// One character.
+    One,
+    /// This byte.
+    Byte(u8),
+}
+
+fn parts(pattern: &[u8]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = pattern;
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        parts.push(match first {
+            b'*' if parts.last() == Some(&Part::Star) => continue,
+            b'*' => Part::Star,
+            b'?' => Part::One,
+            b'[' => match behind.iter().skip(1).position(|byte| *byte == b']') {
+                // A class may hold or not hold the character: count it as a match.
+                Some(end) => {
+                    rest = &behind[end + 2..];
+                    Part::One
+                }
+                None => {
+                    parts.push(Part::Anything);
+                    return parts;
+                }
+            },
+            b'\\' if !behind.is_empty() => {
+                rest = &behind[1..];
+                Part::Byte(behind[0])
+            }
+            byte => Part::Byte(*byte),
+        });
+    }
+    parts
 }
 
 fn char_len(name: &[u8]) -> usize {
@@ -436,8 +490,28 @@ mod tests {
             ("[ab]x", "bx", true),
             ("\\*", "*", true),
             ("\\*", "a", false),
+            ("a*b*c", "a1b2b3c", true),
+            ("a*b*c", "a1b2b3", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("a[", "ab", true),
+            ("b[", "ab", false),
+            ("*é?", "aéb", true),
         ] {
             assert_eq!(could_match(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn many_stars_are_quick() {
+        let (pattern, name) = ("*a".repeat(1000) + "*b", "a".repeat(255));
+        assert!(!could_match(pattern.as_bytes(), name.as_bytes()));
+        assert!(could_match("*a".repeat(200).as_bytes(), name.as_bytes()));
+    }
+
+    #[test]
+    fn links_that_lead_back_do_not_multiply_what_is_found() {
+        let (_a, tree) = tree(&[&[("a", "-> ."), ("b", "-> /"), ("c", "-> b"), ("f", "1")]]);
+        assert_eq!(tree.glob(&"*/".repeat(30)).unwrap().len(), 4);
     }
 }
