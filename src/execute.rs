@@ -241,7 +241,7 @@ pub fn execute(
             let begun = done.begun.remove(&index);
             let worker = move || shared.run_stage(index, stage, begun);
             let spawned = thread::Builder::new()
-                .name(format!("stage {}", stage.stage.name))
+                .name(format!("stage {}", stage.stage.name.replace('\0', "?")))
                 .stack_size(1024 * 1024)
                 .spawn_scoped(scope, worker);
             if let Err(error) = spawned {

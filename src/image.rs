@@ -22,9 +22,18 @@ const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+j
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// The id of an image: the SHA-256 of its config, 64 hexadecimal digits without a prefix.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ImageId(String);
+
+impl<'de> Deserialize<'de> for ImageId {
+    /// What is kept may have been changed by anybody.
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not the id of an image")))
+    }
+}
 
 impl ImageId {
     /// Reads `<64 hex>` or `sha256:<64 hex>`.
@@ -315,6 +324,7 @@ mod tests {
         assert_eq!(ImageId::parse(&hex).unwrap().short(), "abababababab");
         for bad in ["", "abc", &"AB".repeat(32), &"xy".repeat(32)] {
             assert_eq!(ImageId::parse(bad), None, "{bad}");
+            assert!(serde_json::from_value::<ImageId>((*bad).into()).is_err(), "{bad}");
         }
     }
 

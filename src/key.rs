@@ -10,6 +10,7 @@
 //! | the same from another stage: the key of its files, or the digest of the bytes that are copied | known before anything runs; known once the stage is there |
 //! | the same from an image: its id, or the digest of the bytes | likewise |
 //! | ADD of a URL: its `--checksum`, else what the server says of it now: a strong ETag with size and time, the digest of what it sends, a repository's commit | the text of a URL says nothing about its bytes; asked in front of each build, and again behind the step |
+//! | credentials of addresses in instructions, as a digest | the history has them, and a command may get something else with others |
 //! | heredocs, with ARG and ENV put in where they are files | they are part of the text |
 //! | ids of secrets and ssh agents that a RUN mounts, and whether they are given | without one a command does something else; its value must not leak into a digest |
 //! | flags that can change what a step produces (the table in `flags`), for RUN those too that only commands see | `--network`, `--add-host`, `--env`, … |
@@ -39,6 +40,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::image::{ImageFormat, ImageId};
+use crate::remote::address::masked;
 
 /// The format of [`StepInputs`]. Raise it when the meaning of any field changes.
 ///
@@ -46,9 +48,18 @@ use crate::image::{ImageFormat, ImageId};
 pub const FORMAT: u32 = 1;
 
 /// The digest of a step's inputs: 64 hexadecimal digits of BLAKE3.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct StepKey(String);
+
+impl<'de> Deserialize<'de> for StepKey {
+    /// What is kept may have been changed by anybody.
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not the key of a step")))
+    }
+}
 
 impl StepKey {
     /// The digits.
@@ -154,6 +165,18 @@ impl StepInputs {
         StepKey(blake3::hash(&bytes).to_hex().to_string())
     }
 
+    /// Adds an instruction with what it expands to. Credentials of addresses are not kept; they count by their digest.
+    pub fn add_instruction(&mut self, text: &str, expanded: Vec<String>) {
+        let (shown, words) = (masked(text), expanded.iter().map(|word| masked(word)).collect());
+        if shown != text || words != expanded {
+            let name = format!("{CREDENTIALS}{}", self.instructions.len() + 1);
+            let whole = std::iter::once(text).chain(expanded.iter().map(String::as_str)).collect::<Vec<_>>();
+            self.args.insert(name, digest_of_value(&whole.join("\0")));
+        }
+        self.instructions.push(shown);
+        self.expanded.push(words);
+    }
+
     /// Whether this is the same but for the files of the one source that it has, a part of the context.
     pub fn is_alike_but_for_files(&self, other: &Self) -> bool {
         let files = |inputs: &Self| match inputs.sources.as_slice() {
@@ -179,12 +202,20 @@ pub fn digest_of_value(value: &str) -> String {
     blake3::hash(value.as_bytes()).to_hex()[..32].to_owned()
 }
 
+/// Under which name among the ARGs the digest of an instruction's credentials stands.
+const CREDENTIALS: &str = "the credentials of addresses in instruction ";
+
 /// Bytes as text, injectively: what is not UTF-8, and the backslash before an `x`, is written `\xNN`.
 pub fn text_of(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains("\\x") => text.to_owned(),
         _ => bytes.escape_ascii().to_string(),
     }
+}
+
+/// An instruction as it is shown: without the credentials of addresses.
+pub fn title_of(bytes: &[u8]) -> String {
+    masked(&text_of(bytes))
 }
 
 /// One difference between the inputs of two steps.
@@ -294,6 +325,7 @@ impl fmt::Display for Change {
                 let at = shared_start(old, new);
                 write!(f, "expands to {}, was {}", excerpt(new, at), excerpt(old, at))
             }
+            Change::Arg { name, how } if name.starts_with(CREDENTIALS) => write!(f, "{name} {how}"),
             Change::Arg { name, how } => write!(f, "ARG {name} {how}"),
             Change::Files { instruction, summary } => write!(f, "{instruction}: {summary}"),
             Change::Bytes { from } => write!(f, "{from} produced other bytes"),

@@ -10,9 +10,10 @@ use podman_stagecache::cmd;
 use podman_stagecache::engine::EngineError;
 use podman_stagecache::event::BuildFailure;
 use podman_stagecache::flags::{Leading, UnknownKind, parse_build, parse_leading};
+use podman_stagecache::remote::address::masked;
+use podman_stagecache::remote::git::GitFailed;
 use podman_stagecache::report::visible::visible_lines;
 use podman_stagecache::report::{ClosedPipe, print};
-use podman_stagecache::source::GitFailed;
 
 /// Usage errors and everything that the engine or we refuse, as podman has it.
 const REFUSED: u8 = 125;
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
         Err(error) if error.is::<ClosedPipe>() => ExitCode::SUCCESS,
         Err(error) => {
             // Where nobody hears it, the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "Error: {}", visible_lines(&format!("{error:#}"), ""));
+            let told = masked(&format!("{error:#}"));
+            let _ = writeln!(std::io::stderr(), "Error: {}", visible_lines(&told, ""));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -116,7 +118,7 @@ fn commands() -> String {
 /// The exit code of a failing RUN is that command's own, and so is git's.
 fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(failed) = error.downcast_ref::<GitFailed>() {
-        return u8::try_from(failed.code).unwrap_or(REFUSED);
+        return failed.code.and_then(|code| u8::try_from(code).ok()).unwrap_or(REFUSED);
     }
     match error.downcast_ref::<BuildFailure>() {
         Some(BuildFailure::Step { error: EngineError::Failed { code, .. }, .. }) => {

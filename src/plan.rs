@@ -14,7 +14,7 @@ use crate::event::StepId;
 use crate::graph::Origin;
 use crate::host;
 use crate::image::ImageId;
-use crate::key::{Change, Content, Parent, StepInputs, StepKey, changes, text_of};
+use crate::key::{Change, Content, Parent, StepInputs, StepKey, changes, title_of};
 use crate::order::{Order, Unsettled};
 use crate::prepare::{FolderRead, Prepared, PreparedStage, PreparedStep};
 use crate::store::{Edition, Entry};
@@ -188,7 +188,7 @@ fn left_by(
     for (&index, stage) in prepared.stages.range(writer.0..) {
         if index > writer.0 && host::overlap(folders, &stage.base_reads) {
             let image = stage.base.as_ref().map(|base| base.image.id.to_string());
-            take(format!("base {image:?}"), &text_of(&stage.stage.from.original));
+            take(format!("base {image:?}"), &title_of(&stage.stage.from.original));
         }
         for (n, step) in stage.steps.iter().enumerate() {
             if (index, n) <= writer || !host::overlap(folders, &step.host.reads) {

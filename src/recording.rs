@@ -17,6 +17,7 @@ use crate::record::{
     BaseRecord, BuildRecord, BuildStatus, EngineRecord, RequestRecord, SCHEMA, StageRecord, StageStatus,
     StepRecord,
 };
+use crate::remote::address::masked;
 use crate::request::BuildRequest;
 use crate::store::RecordFile;
 
@@ -244,7 +245,7 @@ pub fn note(file: &RecordFile, event: &Event) -> anyhow::Result<()> {
 pub fn failed(record: &mut BuildRecord, error: &str, interrupted: bool) {
     record.status = if interrupted { BuildStatus::Interrupted } else { BuildStatus::Failed };
     record.ended = Some(Timestamp::now().to_string());
-    record.error = Some(error.to_owned());
+    record.error = Some(masked(error));
 }
 
 /// All images of a stage.

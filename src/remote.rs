@@ -1,37 +1,22 @@
-//! Files and repositories on servers, by the programs that are at hand: they know the machine's proxies and certificates.
+//! Files and repositories on servers.
 //!
-//! [`identity`] says what tells the bytes of a remote source from other bytes, without an engine; [`fetch`] brings them.
+//! [`identity`] says what tells the bytes of a remote source from other bytes, without an engine; [`Client`] brings files, and
+//! [`git`] brings repositories. What an engine fetches itself, as the source of an ADD that runs, stays with the engine.
 
-use std::io::ErrorKind;
+pub mod address;
+mod forward;
+pub mod git;
+mod http;
+mod location;
+mod proxy;
 
-use anyhow::{Context, anyhow, bail};
+use address::Refused;
+use git::Repository;
+pub use http::{Answer, Client, HttpError, Patience};
+pub use proxy::Proxies;
 
-use crate::process::{self, Ended, Invocation};
-
-/// How long a server may take to answer a question, in seconds; downloads take what they take.
-const PATIENCE: &str = "60";
-
-/// The bytes behind an address.
-///
-/// # Errors
-/// When they cannot be had, or there are none.
-pub fn fetch(address: &str) -> anyhow::Result<Vec<u8>> {
-    let calls = [
-        Invocation::new("curl").args(["--fail", "--silent", "--show-error", "--location", address]),
-        Invocation::new("wget").args(["--quiet", "--output-document=-", address]),
-    ];
-    for call in calls {
-        match run(&call)? {
-            Some(ended) if ended.status.success() && ended.stdout.is_empty() => {
-                bail!("no contents in {address}")
-            }
-            Some(ended) if ended.status.success() => return Ok(ended.stdout),
-            Some(ended) => bail!("`{}` failed: {}", call.shown(), ended.stderr_tail.trim_end()),
-            None => {}
-        }
-    }
-    bail!("{address} cannot be fetched: neither curl nor wget can be run; install one of them")
-}
+/// How much is read of a source of ADD to tell its bytes: what is larger runs each time.
+const LARGEST_SOURCE: u64 = 64 << 30;
 
 /// What tells the bytes of a source of ADD from other bytes: the commit of a repository, the strong ETag of a file with its
 /// size and time, else the digest of what the server sends.
@@ -39,117 +24,45 @@ pub fn fetch(address: &str) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// When the server cannot be asked, or the repository has no such reference.
 pub fn identity(source: &str) -> anyhow::Result<String> {
-    let (repository, rest) = source.split_once('#').unwrap_or((source, ""));
-    if repository.ends_with(".git") {
-        let reference = rest.split(':').next().unwrap_or_default();
-        return commit(repository, reference).map(|commit| format!("commit {commit}"));
+    if let Some(repository) = repository(source)? {
+        return Ok(format!("commit {}", repository.commit()?));
     }
-    if let Some(tag) = entity_tag(source)? {
+    let client = Client::new();
+    let answer = client.head(source)?;
+    // Some servers refuse the question alone: then the file is read.
+    if let Some(tag) =
+        Some(answer).filter(|answer| answer.status.is_success()).and_then(|answer| tag_in(&answer))
+    {
         return Ok(tag);
     }
-    Ok(format!("blake3 {}", blake3::hash(&fetch(source)?).to_hex()))
+    let mut hasher = blake3::Hasher::new();
+    client.get(source, LARGEST_SOURCE, &mut hasher)?;
+    Ok(format!("blake3 {}", hasher.finalize().to_hex()))
 }
 
-/// The commit that a reference stands for; an empty one is the default branch.
-fn commit(repository: &str, reference: &str) -> anyhow::Result<String> {
-    if reference.len() == 40 && reference.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(reference.to_owned());
+/// The repository that a source of ADD or of `--build-context` stands for; nothing for a file.
+///
+/// # Errors
+/// When a part of it would be an option to git, also to the engine's.
+pub fn repository(source: &str) -> Result<Option<Repository>, Refused> {
+    let address = source.split('#').next().unwrap_or_default();
+    if !address.ends_with(".git") && !source.starts_with("git://") {
+        return Ok(None);
     }
-    let mut call = Invocation::new("git").args(["ls-remote", "--quiet", repository]);
-    // A repository that wants a name and a password has no one to ask here.
-    call.env.push(("GIT_TERMINAL_PROMPT".into(), "0".into()));
-    let ended = run(&call)?.ok_or_else(|| anyhow!("{repository}: git cannot be run; install it"))?;
-    if !ended.status.success() {
-        bail!("`{}` failed: {}", call.shown(), ended.stderr_tail.trim_end());
-    }
-    let listed = String::from_utf8_lossy(&ended.stdout);
-    commit_in(&listed, reference).ok_or_else(|| {
-        let wanted = if reference.is_empty() { "HEAD" } else { reference };
-        anyhow!("{repository} has no reference {wanted}")
-    })
+    Repository::parse(source).map(Some)
 }
 
-/// The commit of a reference in what `git ls-remote` lists; an annotated tag counts for what it points at.
-fn commit_in(listed: &str, reference: &str) -> Option<String> {
-    let find = |name: &str| {
-        let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
-        lines.find(|(_, listed)| *listed == name).map(|(commit, _)| commit.to_owned())
-    };
-    if reference.is_empty() {
-        return find("HEAD");
-    }
-    let names = [
-        format!("refs/heads/{reference}"),
-        format!("refs/tags/{reference}^{{}}"),
-        format!("refs/tags/{reference}"),
-        reference.to_owned(),
-    ];
-    names.iter().find_map(|name| find(name))
-}
-
-/// The ETag of a file where the server gives a strong one; nothing where it has to be read.
-fn entity_tag(address: &str) -> anyhow::Result<Option<String>> {
-    let call = Invocation::new("curl")
-        .args(["--head", "--fail", "--silent", "--show-error", "--location", "--max-time", PATIENCE])
-        .arg(address);
-    let Some(ended) = run(&call)? else { return Ok(None) };
-    // Some servers refuse the question alone: then the file is read.
-    Ok(ended.status.success().then(|| tag_in(&String::from_utf8_lossy(&ended.stdout))).flatten())
-}
-
-/// The strong ETag in the headers of the last answer, with what else they say of the bytes.
-fn tag_in(headers: &str) -> Option<String> {
-    let mut found: [Option<&str>; 3] = [None; 3];
-    for line in headers.lines() {
-        if line.starts_with("HTTP/") {
-            found = [None; 3];
-        }
-        let Some((name, value)) = line.split_once(':') else { continue };
-        let wanted = ["etag", "content-length", "last-modified"];
-        if let Some(at) = wanted.iter().position(|wanted| name.eq_ignore_ascii_case(wanted)) {
-            found[at] = Some(value.trim());
-        }
-    }
-    let tag = found[0].filter(|tag| tag.len() > 2 && tag.starts_with('"'))?;
-    Some(format!("etag {tag} {} {}", found[1].unwrap_or("-"), found[2].unwrap_or("-")))
-}
-
-/// Nothing where the program is not installed.
-fn run(call: &Invocation) -> anyhow::Result<Option<Ended>> {
-    match process::capture(call) {
-        Ok(ended) => Ok(Some(ended)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("running `{}`", call.shown())),
-    }
+/// The strong ETag of an answer, with what else it says of the bytes.
+fn tag_in(answer: &Answer) -> Option<String> {
+    let tag = answer.header("etag").filter(|tag| tag.len() > 2 && tag.starts_with('"'))?;
+    let header = |name| answer.header(name).unwrap_or("-");
+    Some(format!("etag {tag} {} {}", header("content-length"), header("last-modified")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_branch_goes_before_a_tag_and_a_tag_counts_for_its_commit() {
-        let listed = "aa\tHEAD\nbb\trefs/heads/main\ncc\trefs/tags/v1\ndd\trefs/tags/v1^{}\nee\trefs/tags/main\n\
-                      ff\trefs/pull/7/head\n";
-        for (reference, commit) in [
-            ("", Some("aa")),
-            ("main", Some("bb")),
-            ("v1", Some("dd")),
-            ("refs/pull/7/head", Some("ff")),
-            ("v2", None),
-        ] {
-            assert_eq!(commit_in(listed, reference).as_deref(), commit, "{reference}");
-        }
-    }
-
-    #[test]
-    fn the_tag_is_that_of_the_last_answer_and_a_weak_one_is_none() {
-        let moved = "HTTP/1.1 302 Found\r\nETag: \"old\"\r\n\r\nHTTP/1.1 200 OK\r\netag: \"new\"\r\nContent-Length: 5\r\n\r\n";
-        assert_eq!(tag_in(moved).as_deref(), Some("etag \"new\" 5 -"));
-        assert_eq!(tag_in("HTTP/1.1 302 Found\r\nETag: \"old\"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), None);
-        assert_eq!(tag_in("HTTP/2 200\r\nETag: W/\"weak\"\r\n"), None);
-        assert_eq!(tag_in("HTTP/2 200\r\nETag: \"\"\r\n"), None);
-    }
+    use crate::process::{self, Invocation};
 
     #[test]
     fn a_repository_is_told_by_the_commit_of_its_branch() {

@@ -6,11 +6,19 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
+use crate::event::BuildFailure;
 use crate::flags::{EngineKind, go};
 use crate::process::{self, Invocation};
-use crate::remote;
+use crate::remote::address::masked;
+use crate::remote::git::Repository;
+use crate::remote::{Client, HttpError};
+
+/// How much the archive of a context may have: it goes into a file at once, and never into memory.
+const LARGEST_ARCHIVE: u64 = 64 << 30;
+/// How much a Containerfile may have that comes from elsewhere; the engines stop at a line of 2 MiB.
+const LARGEST_CONTAINERFILE: u64 = 64 << 20;
 
 /// The text to build, before it is parsed.
 #[derive(Debug)]
@@ -42,6 +50,14 @@ pub struct ContextSource {
 }
 
 impl ContextSource {
+    /// Refuses a file of a fetched context that lies somewhere else.
+    fn refuse_outside(&self, path: &Path) -> anyhow::Result<()> {
+        match &self.unpacked {
+            Some(dir) => refuse_outside(dir.path(), path).with_context(|| masked(&self.identity_of(path))),
+            None => Ok(()),
+        }
+    }
+
     /// A path of the context as it tells builds apart: a fetched context lies elsewhere each time.
     pub fn identity_of(&self, path: &Path) -> String {
         match self.unpacked.as_ref().and_then(|dir| path.strip_prefix(dir.path()).ok()) {
@@ -49,16 +65,6 @@ impl ContextSource {
             None => path.to_string_lossy().into_owned(),
         }
     }
-}
-
-/// A context that git could not fetch.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct GitFailed {
-    /// What failed.
-    message: String,
-    /// git's exit code.
-    pub code: i32,
 }
 
 /// What of the engine decides how a context is taken.
@@ -101,9 +107,10 @@ pub fn context(
     if meta.is_dir() {
         return Ok((folder(argument)?, None));
     }
-    let bytes = fs::read(path).with_context(|| format!("context {written}: reading it"))?;
-    if is_archive(&bytes) {
-        return Ok((unpack(&bytes, written)?, None));
+    if let Some(archive) =
+        archive_in(path, &meta).with_context(|| format!("context {written}: reading it"))?
+    {
+        return Ok((unpack(archive.path(), written)?, None));
     }
     if engine == EngineKind::Podman {
         bail!(
@@ -137,11 +144,11 @@ fn folder(path: &OsStr) -> anyhow::Result<ContextSource> {
 }
 
 fn standard_input() -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
-    let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes).context("reading the context from standard input")?;
-    if is_archive(&bytes) {
-        return Ok((unpack(&bytes, "-".into())?, None));
+    let kept = kept(&mut std::io::stdin()).context("reading the context from standard input")?;
+    if is_archive(&start_of(kept.path())?) {
+        return Ok((unpack(kept.path(), "-".into())?, None));
     }
+    let bytes = containerfile_in(&kept).context("reading the context from standard input")?;
     let empty = temporary()?;
     let source = ContextSource {
         folder: empty.path().to_owned(),
@@ -165,19 +172,47 @@ fn is_address(text: &str) -> bool {
 
 /// An archive, or a Containerfile whose context is otherwise empty.
 fn download(written: String) -> anyhow::Result<ContextSource> {
-    let bytes = remote::fetch(&written).with_context(|| format!("context {written}"))?;
-    if is_archive(&bytes) {
-        return unpack(&bytes, written);
+    let shown = || format!("context {}", masked(&written));
+    let mut kept = NamedTempFile::new().with_context(|| format!("{}: making a file for it", shown()))?;
+    fetch(&written, LARGEST_ARCHIVE, &mut kept).with_context(shown)?;
+    if is_archive(&start_of(kept.path())?) {
+        return unpack(kept.path(), written);
     }
+    let bytes = containerfile_in(&kept).with_context(shown)?;
     let target = temporary()?;
     fs::write(target.path().join("Dockerfile"), bytes)
-        .with_context(|| format!("context {written}: keeping the Containerfile"))?;
+        .with_context(|| format!("{}: keeping the Containerfile", shown()))?;
     Ok(ContextSource {
         folder: target.path().to_owned(),
         written,
         containerfile: None,
         unpacked: Some(target),
     })
+}
+
+fn fetch(address: &str, limit: u64, sink: &mut dyn Write) -> anyhow::Result<()> {
+    match Client::new().get(address, limit, sink) {
+        Ok(0) => bail!("no contents in {}", masked(address)),
+        Ok(_) => Ok(()),
+        Err(HttpError::Interrupted) => Err(BuildFailure::Interrupted.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a stream has, in a file.
+fn kept(stream: &mut dyn Read) -> std::io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    std::io::copy(stream, &mut file)?;
+    Ok(file)
+}
+
+/// The bytes of a kept Containerfile.
+fn containerfile_in(kept: &NamedTempFile) -> anyhow::Result<Vec<u8>> {
+    let length = kept.as_file().metadata()?.len();
+    if length > LARGEST_CONTAINERFILE {
+        bail!("it is no archive, and with {length} bytes it is too large for a Containerfile");
+    }
+    Ok(fs::read(kept.path())?)
 }
 
 fn is_git(text: &str) -> bool {
@@ -191,40 +226,37 @@ fn is_git(text: &str) -> bool {
 
 /// `REPOSITORY[#BRANCH[:FOLDER]]`.
 fn clone(written: &str, hands_on_gits_code: bool) -> anyhow::Result<ContextSource> {
-    let (repository, rest) = written.split_once('#').unwrap_or((written, ""));
-    let (branch, subfolder) = rest.split_once(':').unwrap_or((rest, ""));
-    let repository = if repository.starts_with("github.com/") {
-        format!("https://{repository}")
-    } else {
-        repository.to_owned()
+    let repository = Repository::parse(written).context("context")?;
+    let repository = match repository.address().strip_prefix("github.com/") {
+        Some(rest) => {
+            let address = format!("https://github.com/{rest}");
+            repository.at(address)
+        }
+        None => repository,
     };
     let target = temporary()?;
-    let git = |args: &[&str]| -> anyhow::Result<()> {
-        let call = Invocation::new("git").args(args);
-        let ended =
-            process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run git: {error}"))?;
-        if !ended.status.success() {
-            let message = format!("context {written}: `{}` failed: {}", call.shown(), ended.stderr_tail);
-            if !hands_on_gits_code {
-                bail!(message);
-            }
-            return Err(GitFailed { message, code: ended.code() }.into());
-        }
-        Ok(())
-    };
-    let path = target.path().to_string_lossy().into_owned();
-    git(&["init", "--quiet", &path])?;
-    git(&["-C", &path, "remote", "add", "origin", &repository])?;
-    let reference = if branch.is_empty() { "HEAD" } else { branch };
-    git(&["-C", &path, "fetch", "--quiet", "--depth=1", "origin", reference])
-        .or_else(|_| git(&["-C", &path, "fetch", "--quiet", "origin"]))?;
-    git(&["-C", &path, "checkout", "--quiet", "FETCH_HEAD"])
-        .or_else(|_| git(&["-C", &path, "checkout", "--quiet", reference]))?;
-    let folder = target.path().join(subfolder.trim_start_matches('/'));
+    repository.check_out(target.path()).map_err(|error| {
+        let shown = format!("context {}", masked(written));
+        // The build ends with git's code where the error is git's own.
+        if hands_on_gits_code { anyhow!(error).context(shown) } else { anyhow!("{shown}: {error}") }
+    })?;
+    let folder = target.path().join(repository.folder.trim_start_matches('/'));
     if !folder.is_dir() {
-        bail!("context {written}: the repository has no folder {subfolder}");
+        bail!("context {}: the repository has no folder {}", masked(written), repository.folder);
     }
+    refuse_outside(target.path(), &folder)
+        .with_context(|| format!("context {}: folder {}", masked(written), repository.folder))?;
     Ok(ContextSource { folder, written: written.to_owned(), containerfile: None, unpacked: Some(target) })
+}
+
+/// Refuses a path of a fetched context that leads out of it, over links or `..`: what is there is no part of the context.
+fn refuse_outside(root: &Path, path: &Path) -> anyhow::Result<()> {
+    let real = |path: &Path| fs::canonicalize(path).with_context(|| format!("finding {}", path.display()));
+    let found = real(path)?;
+    if found.starts_with(real(root)?) {
+        return Ok(());
+    }
+    bail!("it leads to {}, out of what was fetched, and is not followed", found.display())
 }
 
 fn is_archive(bytes: &[u8]) -> bool {
@@ -233,20 +265,48 @@ fn is_archive(bytes: &[u8]) -> bool {
     compressed.iter().any(|magic| bytes.starts_with(magic)) || bytes.get(257..262) == Some(b"ustar")
 }
 
+/// As much of a file as tells whether it is an archive.
+fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    fs::File::open(path)?.take(512).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// An archive on this machine: where it lies, or a copy of what can be read once alone.
+enum Archive<'a> {
+    There(&'a Path),
+    Kept(NamedTempFile),
+}
+
+impl Archive<'_> {
+    fn path(&self) -> &Path {
+        match self {
+            Self::There(path) => path,
+            Self::Kept(file) => file.path(),
+        }
+    }
+}
+
+/// The archive that a context names; nothing where it is something else.
+fn archive_in<'a>(path: &'a Path, meta: &fs::Metadata) -> std::io::Result<Option<Archive<'a>>> {
+    let archive =
+        if meta.is_file() { Archive::There(path) } else { Archive::Kept(kept(&mut fs::File::open(path)?)?) };
+    Ok(is_archive(&start_of(archive.path())?).then_some(archive))
+}
+
 /// Unpacks with the system's tar, which knows every compression there is.
-fn unpack(bytes: &[u8], written: String) -> anyhow::Result<ContextSource> {
+fn unpack(archive: &Path, written: String) -> anyhow::Result<ContextSource> {
+    let shown = masked(&written);
     let target = temporary()?;
-    let mut archive = tempfile::NamedTempFile::new().context("keeping the context's archive")?;
-    archive.write_all(bytes).context("keeping the context's archive")?;
     let call = Invocation::new("tar")
         .args(["--extract", "--no-same-owner", "--file"])
-        .arg(archive.path())
+        .arg(std::path::absolute(archive).with_context(|| format!("context {shown}: finding it"))?)
         .arg("--directory")
         .arg(target.path());
     let ended =
-        process::capture(&call).map_err(|error| anyhow!("context {written}: cannot run tar: {error}"))?;
+        process::capture(&call).map_err(|error| anyhow!("context {shown}: cannot run tar: {error}"))?;
     if !ended.status.success() {
-        bail!("context {written}: tar cannot unpack it: {}", ended.stderr_tail);
+        bail!("context {shown}: tar cannot unpack it: {}", ended.stderr_tail);
     }
     Ok(ContextSource {
         folder: target.path().to_owned(),
@@ -293,8 +353,9 @@ pub fn containerfile(
         for name in ["Containerfile", "Dockerfile"] {
             let path = context.folder.join(name);
             if path.is_file() {
+                context.refuse_outside(&path)?;
                 let bytes = read(&path)?;
-                let shown = Path::new(&context.written).join(name);
+                let shown = Path::new(&masked(&context.written)).join(name);
                 let shown = if context.written == "." { PathBuf::from(name) } else { shown };
                 return Ok(ContainerfileSource {
                     path: shown,
@@ -327,7 +388,9 @@ pub fn containerfile(
         }
         let address = file.to_str().filter(|text| is_address(text));
         if let Some(address) = address {
-            let text = remote::fetch(address).with_context(|| format!("-f {address}"))?;
+            let mut text = Vec::new();
+            fetch(address, LARGEST_CONTAINERFILE, &mut text)
+                .with_context(|| format!("-f {}", masked(address)))?;
             if address.ends_with(".in") {
                 let mut kept = tempfile::Builder::new().suffix(".in").tempfile().context("keeping it")?;
                 kept.write_all(&text).context("keeping the Containerfile")?;
@@ -342,7 +405,13 @@ pub fn containerfile(
         names.push(PathBuf::from(file));
         real = real.or_else(|| fs::canonicalize(&path).ok());
     }
-    let path = files.first().map_or_else(|| "-".into(), PathBuf::from);
+    let path = files.first().map_or_else(
+        || "-".into(),
+        |file| match file.to_str().filter(|text| is_address(text)) {
+            Some(address) => PathBuf::from(masked(address)),
+            None => PathBuf::from(file),
+        },
+    );
     Ok(ContainerfileSource { path, bytes, starts, names, real, warnings })
 }
 
@@ -357,16 +426,17 @@ fn text_of(path: &Path, cpp_flags: &[OsString], warnings: &mut Vec<String>) -> a
 /// A relative name is looked for here first, then in the context (buildah: `imagebuildah.BuildDockerfiles`).
 fn find(file: &Path, context: &ContextSource) -> anyhow::Result<PathBuf> {
     let text = file.to_string_lossy();
-    for path in [file.to_owned(), context.folder.join(file)] {
+    for (path, of_context) in [(file.to_owned(), false), (context.folder.join(file), true)] {
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => bail!("-f {text} is a folder, not a Containerfile"),
+            Ok(_) if of_context => return context.refuse_outside(&path).map(|()| path),
             Ok(_) => return Ok(path),
             Err(_) => {}
         }
     }
     bail!(
         "the specified Containerfile {text} does not exist, neither here nor in the context {}",
-        context.written
+        masked(&context.written)
     )
 }
 

@@ -32,13 +32,13 @@ use crate::execute::{Done, Executed, Execution, Traces, execute};
 use crate::flags::{BuildFlags, Leading, Platform, check_engine, flags_in_help, parse_build};
 use crate::graph::StageGraph;
 use crate::image::ImageId;
-use crate::key::text_of;
+use crate::key::title_of;
 use crate::plan::{Plan, Rules};
 use crate::prepare::{self, Common, Prepared, PreparedStage, prepare};
 use crate::process;
 use crate::record::{BuildRecord, BuildStatus, StageStatus};
 use crate::recording;
-use crate::remote;
+use crate::remote::{self, address::masked_bytes};
 use crate::report::progress::{Progress, Style};
 use crate::report::say;
 use crate::request::{BuildRequest, stage_version};
@@ -378,7 +378,7 @@ impl<'a> Build<'a> {
         let labelling = self.labelling();
         let unset = &self.request.tip_flags.unset_labels;
         let labels = Labels { labelling: &labelling, unset, target: self.graph.target };
-        containerfiles(&self.sources.file, &self.prepared.stages, &self.plan, &labels)
+        masked_bytes(&containerfiles(&self.sources.file, &self.prepared.stages, &self.plan, &labels))
     }
 
     /// Runs what has to run, and writes down what came of it.
@@ -624,7 +624,8 @@ impl<'a> Build<'a> {
         });
         let unknown = self.unknown().map(|(stage, _)| {
             let steps = step::cut(&stage.body, self.request.layers).steps;
-            let titles = steps.iter().filter_map(|items| Some(text_of(&stage.body[*items.last()?].original)));
+            let titles =
+                steps.iter().filter_map(|items| Some(title_of(&stage.body[*items.last()?].original)));
             (stage.index, stage.name.clone(), titles.collect())
         });
         Ok(Progress::new(style, log, known.chain(unknown)))

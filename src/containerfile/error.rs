@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::remote::address::masked;
+
 /// A Containerfile that the engines refuse to read.
 ///
 /// `Display` shows the place as a small annotated snippet.
@@ -28,8 +30,12 @@ const WIDTH: usize = 160;
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, line, column, source_line, problem, expected } = self;
-        write!(f, "{}:{line}:{column}: {problem}", path.display())?;
-        let column = column.saturating_sub(1);
+        write!(f, "{}:{line}:{column}: {}", path.display(), masked(problem))?;
+        // The mark stays below what it is about, whatever is left out in front of it.
+        let mut characters = source_line.chars();
+        let before = masked(&characters.by_ref().take(column.saturating_sub(1)).collect::<String>());
+        let column = before.chars().count();
+        let source_line = masked(&format!("{before}{}", characters.as_str()));
         let skipped = if column < WIDTH { 0 } else { column - WIDTH / 2 };
         let visible: String = source_line
             .chars()
@@ -37,6 +43,7 @@ impl fmt::Display for ParseError {
             .take(WIDTH)
             .map(|c| if c == '\t' || !c.is_control() { c } else { char::REPLACEMENT_CHARACTER })
             .collect();
+
         let number = line.to_string();
         let margin = " ".repeat(number.len());
         write!(f, "\n{margin} |\n{number} | {visible}\n{margin} | ")?;
@@ -68,6 +75,24 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "Containerfile:12:9: there is no `=` in `foo`\n   |\n12 | ENV\ta=1 foo\n   |    \t    ^ expected name=value"
+        );
+    }
+
+    #[test]
+    fn an_error_shows_no_password() {
+        let error = ParseError {
+            path: PathBuf::from("f"),
+            line: 1,
+            column: 24,
+            source_line: "ADD https://u:secret@h/ x".to_owned(),
+            problem: "https://u:secret@h/ is wrong".to_owned(),
+            expected: String::new(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "f:1:24: https://u:***@h/ is wrong\n  |\n1 | ADD https://u:***@h/ x\n  | ".to_owned()
+                + &" ".repeat(20)
+                + "^"
         );
     }
 

@@ -11,7 +11,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use super::ast::Keyword;
-use super::pattern::matches;
+use super::pattern::{Pattern, TooMuch, Work};
 use super::rules::Rules;
 use super::text::{decode, is_space};
 
@@ -65,6 +65,12 @@ pub enum ExpandError {
     /// Substitutions within substitutions beyond any use.
     #[error("the substitutions are nested too deeply")]
     Depth,
+    /// More text than anybody can use: variables of variables of variables.
+    #[error("`{word}` expands to too much: a value may have {} MiB", LONGEST >> 20)]
+    TooLong {
+        /// The start of the word.
+        word: String,
+    },
 }
 
 /// How the words of an instruction are expanded.
@@ -131,6 +137,10 @@ pub fn expand_text(text: &str, lookup: &dyn Lookup) -> Result<String, ExpandErro
 
 /// Go's stacks grow, ours do not.
 const DEEPEST: usize = 200;
+/// How much a word may expand to, unless it is long as it stands: a command takes values of 128 KiB.
+const LONGEST: usize = 4 << 20;
+/// How much a pattern may look at: less than a second.
+const MOST_WORK: u64 = 1 << 24;
 
 struct Expander<'a> {
     word: &'a str,
@@ -138,6 +148,8 @@ struct Expander<'a> {
     lookup: &'a dyn Lookup,
     rules: Rules,
     depth: usize,
+    /// How much may come of it.
+    longest: usize,
     /// Whether quotes and escapes stay.
     raw: bool,
 }
@@ -169,7 +181,8 @@ impl<'a> Expander<'a> {
     fn new(word: &'a str, lookup: &'a dyn Lookup, rules: Rules) -> Self {
         // Go's scanner passes over a byte order mark.
         let characters = word.strip_prefix('\u{feff}').unwrap_or(word).chars().peekable();
-        Self { word, characters, lookup, rules, depth: 0, raw: false }
+        let longest = LONGEST.max(word.len());
+        Self { word, characters, lookup, rules, depth: 0, longest, raw: false }
     }
 
     /// Expands up to one of `stops` and passes over it; without any, up to the end.
@@ -184,11 +197,13 @@ impl<'a> Expander<'a> {
             match character {
                 '\'' | '"' => {
                     let text = if character == '"' { self.double_quoted()? } else { self.single_quoted()? };
+                    self.fits(result.len() + text.len())?;
                     result.push_str(&text);
                     words.word.push_str(&text);
                 }
                 '$' => {
                     let text = self.dollar()?;
+                    self.fits(result.len() + text.len())?;
                     result.push_str(&text);
                     text.strip_prefix('\u{feff}').unwrap_or(&text).chars().for_each(|c| words.push(c));
                 }
@@ -242,7 +257,11 @@ impl<'a> Expander<'a> {
                     self.characters.next();
                     return Ok(text + self.kept("\""));
                 }
-                Some('$') => text.push_str(&self.dollar()?),
+                Some('$') => {
+                    let value = self.dollar()?;
+                    self.fits(text.len() + value.len())?;
+                    text.push_str(&value);
+                }
                 Some('\\') if self.raw => {
                     text.extend(self.characters.next());
                     text.extend(self.characters.next());
@@ -324,17 +343,26 @@ impl<'a> Expander<'a> {
         if pattern.is_empty() {
             return Err(self.no_pattern(name));
         }
-        let value = self.value(name).into_bytes();
-        let descending = (0..value.len()).rev();
-        let ascending = 0..value.len().saturating_sub(1);
-        let cuts: Vec<usize> =
-            if (end == '#') == greedy { descending.collect() } else { ascending.collect() };
-        let kept = cuts.into_iter().find_map(|cut| {
-            let (front, back) = value.split_at(cut);
-            let (candidate, kept) = if end == '#' { (front, back) } else { (back, front) };
-            matches(pattern.as_bytes(), candidate).then_some(kept)
-        });
-        Ok(decode(kept.unwrap_or(&value)))
+        let value = self.value(name);
+        let work = &mut Work(MOST_WORK);
+        let lengths = match Pattern::new(&pattern) {
+            Some(pattern) if end == '#' => pattern.at_start(value.as_bytes(), work),
+            Some(pattern) => pattern.at_end(&value, work),
+            None => Ok(Vec::new()),
+        };
+        let lengths = lengths.map_err(|TooMuch| self.too_long())?;
+        let whole = value.len();
+        let looked_at = match (end, greedy) {
+            ('#', false) => 0..whole.saturating_sub(1),
+            ('#', true) => 0..whole,
+            (_, false) => 1..whole + 1,
+            (_, true) => 2..whole + 1,
+        };
+        let mut fitting = lengths.into_iter().filter(|length| looked_at.contains(length));
+        let found = if greedy { fitting.next_back() } else { fitting.next() };
+        let Some(length) = found else { return Ok(value) };
+        let bytes = value.as_bytes();
+        Ok(decode(if end == '#' { &bytes[length..] } else { &bytes[..whole - length] }))
     }
 
     /// `${name/pattern/replacement}` and its kin.
@@ -346,28 +374,47 @@ impl<'a> Expander<'a> {
             return Err(self.no_pattern(name));
         }
         let replacement = if stop == Some('/') { self.until(&['}'])?.0 } else { String::new() };
-        let mut rest = self.value(name).into_bytes();
+        let value = self.value(name);
+        let Some(pattern) = Pattern::new(&pattern) else { return Ok(value) };
+        let bytes = value.as_bytes();
+        let work = &mut Work(MOST_WORK);
+        let mut longest_at = |from: usize| {
+            let lengths = match place {
+                Some('%') => pattern.at_end(&value, work),
+                _ => pattern.at_start(&bytes[from..], work),
+            };
+            lengths.map(|lengths| lengths.last().copied().filter(|length| *length > 0))
+        };
         let mut done = Vec::new();
-        while !rest.is_empty() {
-            let at_start = done.is_empty();
-            let ends = (1..=rest.len()).rev().filter(|&end| match place {
-                Some('#') => at_start,
-                Some('%') => end == rest.len(),
-                _ => true,
-            });
-            let found = ends.into_iter().find(|&end| matches(pattern.as_bytes(), &rest[..end]));
+        let mut at = 0;
+        while at < bytes.len() {
+            let found = longest_at(at).map_err(|TooMuch| self.too_long())?;
+            if let Some('#' | '%') = place
+                && found.is_none()
+            {
+                break;
+            }
             match found {
-                Some(end) => {
+                Some(length) => {
+                    if place == Some('%') {
+                        at = bytes.len() - length;
+                        done.extend_from_slice(&bytes[..at]);
+                    }
                     done.extend_from_slice(replacement.as_bytes());
-                    rest.drain(..end);
+                    at += length;
                     if place != Some('/') {
                         break;
                     }
                 }
-                None => done.push(rest.remove(0)),
+                None => {
+                    done.push(bytes[at]);
+                    at += 1;
+                }
             }
+            self.fits(done.len())?;
         }
-        done.append(&mut rest);
+        done.extend_from_slice(&bytes[at..]);
+        self.fits(done.len())?;
         Ok(decode(&done))
     }
 
@@ -390,6 +437,15 @@ impl<'a> Expander<'a> {
 
     fn value(&self, name: &str) -> String {
         self.lookup.value(name).unwrap_or_default().to_owned()
+    }
+
+    /// Refuses what is longer than anything of use.
+    fn fits(&self, length: usize) -> Result<(), ExpandError> {
+        if length <= self.longest { Ok(()) } else { Err(self.too_long()) }
+    }
+
+    fn too_long(&self) -> ExpandError {
+        ExpandError::TooLong { word: self.word.chars().take(64).collect() }
     }
 
     fn open(&self, closing: char) -> ExpandError {

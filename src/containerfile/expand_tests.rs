@@ -188,3 +188,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn variables_of_variables_do_not_grow_without_measure() {
+    let mut variables = BTreeMap::from([("A0".to_owned(), "x".repeat(10))]);
+    let mut refused = None;
+    for n in 1..=10 {
+        let word = format!("${{A{}}}", n - 1).repeat(10);
+        match expand_word(&word, &variables, Rules::Buildah43) {
+            Ok(value) => drop(variables.insert(format!("A{n}"), value)),
+            Err(error) => {
+                refused = Some((n, error.to_string()));
+                break;
+            }
+        }
+    }
+    let (n, error) = refused.unwrap();
+    assert!(n == 6 && error.contains("`${A5}${A5}") && error.contains("4 MiB"), "{n} {error}");
+    let long = BTreeMap::from([("A".to_owned(), "x".repeat(10_000)), ("B".to_owned(), "*x*x*y".to_owned())]);
+    for word in ["${A//x/$A}", "\"$A$A\"${A//x/${A//x/$A}}", "${A//x/\"$A\"}"] {
+        let error = expand_word(word, &long, Rules::Buildah43).unwrap_err();
+        assert!(matches!(error, ExpandError::TooLong { .. }), "{word}: {error}");
+    }
+    // What stands in the file may be as long as it is.
+    let literal = "x".repeat(5 << 20);
+    assert_eq!(expand_word(&literal, &long, Rules::Buildah43).unwrap().len(), literal.len());
+}
+
+#[test]
+fn patterns_without_end_are_given_up() {
+    let value = BTreeMap::from([("A".to_owned(), "x".repeat(200_000))]);
+    for word in ["${A//*x*y/z}", "${A##*x*x*x*x*x*y}", "${A%%y*x*x*x*x*x*}", "${A%y*}"] {
+        let began = std::time::Instant::now();
+        let expanded = expand_word(word, &value, Rules::Buildah43);
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{word}");
+        let given_up = matches!(expanded, Err(ExpandError::TooLong { .. }));
+        assert_eq!(given_up, word.contains("//"), "{word}");
+    }
+}

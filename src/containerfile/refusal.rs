@@ -9,6 +9,9 @@ pub enum InstructionError {
     /// A word or flag cannot be expanded.
     #[error(transparent)]
     Expand(#[from] ExpandError),
+    /// Variables without measure.
+    #[error("the variables have more than 16 MiB of text together, which no command can be started with")]
+    TooMuch,
     /// It has no arguments.
     #[error("{0} requires at least one argument")]
     AtLeastOne(&'static str),

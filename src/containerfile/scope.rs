@@ -31,6 +31,9 @@ pub const PREDEFINED_ARGS: [&str; 8] = [
     "no_proxy",
 ];
 
+/// How much text the variables of a stage may have together; a command can be started with some 2 MiB of them.
+const MOST_VALUES: usize = 16 << 20;
+
 /// The path that the engines set where the base image has none.
 pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -186,6 +189,21 @@ impl Scope {
     ///
     /// What it leaves in the image is `image_config`'s work, which also refuses what the engine refuses.
     pub fn apply(&mut self, instruction: &Instruction) -> Result<(), InstructionError> {
+        self.take_over(instruction)?;
+        let changes = matches!(instruction.keyword, Keyword::Arg | Keyword::Env);
+        if changes && self.length() > MOST_VALUES {
+            return Err(InstructionError::TooMuch);
+        }
+        Ok(())
+    }
+
+    /// How much text the variables have.
+    fn length(&self) -> usize {
+        let args: usize = self.args.iter().map(|(name, value)| name.len() + value.len()).sum();
+        args + self.env.entries().iter().map(String::len).sum::<usize>()
+    }
+
+    fn take_over(&mut self, instruction: &Instruction) -> Result<(), InstructionError> {
         match instruction.keyword {
             Keyword::Arg => {
                 let words = self.expanded(instruction)?.words;

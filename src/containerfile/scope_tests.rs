@@ -215,3 +215,13 @@ fn the_text_of_a_heredoc_is_expanded_unless_its_name_is_quoted() {
     let texts: Vec<_> = copy.heredocs.iter().map(|heredoc| scope.heredoc(heredoc).unwrap()).collect();
     assert_eq!(texts, [b"1 \n".to_vec(), b"$A\n".to_vec()]);
 }
+
+#[test]
+fn variables_have_a_measure_together() {
+    let arguments: String = (0..5).map(|n| format!("ARG A{n}=$A\n")).collect();
+    let source = format!("FROM a\nARG A={}\n{arguments}LABEL x=$A0\n", "x".repeat(3 << 20));
+    let error = last_words(Rules::Buildah43, build_args(&[], None), &source).unwrap_err();
+    assert_eq!(error, InstructionError::TooMuch);
+    let fewer = source.replace("ARG A4=$A\n", "");
+    assert!(last_words(Rules::Buildah43, build_args(&[], None), &fewer).is_ok());
+}

@@ -278,4 +278,14 @@ mod tests {
             IgnoreRules::parse(&file).excluded("a/b");
         }
     }
+
+    #[test]
+    fn many_stars_are_quick() {
+        let rules =
+            IgnoreRules::parse(format!("{}b\n{}b\n", "*a".repeat(200), "**/a".repeat(200)).as_bytes());
+        rules.check().unwrap();
+        let path = "a".repeat(255);
+        assert!(!rules.excluded(&path));
+        assert!(!rules.excluded(&vec!["a"; 255].join("/")));
+    }
 }

@@ -4,41 +4,13 @@
 //! here with the version it was seen in.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use super::commit::Import;
+use super::steering;
 use super::{EngineKind, ImageRequest, StepCall};
 use crate::image::ImageId;
 use crate::process::Invocation;
-
-/// Names that steer the engine itself when they stand in its environment: the value of an ARG of such a name
-/// goes onto the command line instead.
-const STEERING: &[&str] = &["PATH", "HOME", "TMPDIR", "USER", "LANG", "TERM", "SHELL", "PWD"];
-const STEERING_PREFIXES: &[&str] = &[
-    "BUILDAH_",
-    "CONTAINER",
-    "CONTAINERS_",
-    "STORAGE_",
-    "XDG_",
-    "LD_",
-    "GO",
-    "REGISTRY_AUTH",
-    "DOCKER_",
-    "PODMAN_",
-    "SSL_",
-    "LC_",
-    "DBUS_",
-    "_",
-    "http",
-    "https",
-    "HTTP",
-    "HTTPS",
-    "no_proxy",
-    "NO_PROXY",
-];
-
-fn steers_the_engine(name: &str) -> bool {
-    STEERING.contains(&name) || STEERING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
 
 /// `--name=value` as one token.
 pub fn flag(name: &str, value: impl AsRef<OsStr>) -> OsString {
@@ -48,7 +20,15 @@ pub fn flag(name: &str, value: impl AsRef<OsStr>) -> OsString {
 }
 
 /// One step: always without the engine's own cache, and never pulling.
-pub fn build_step(kind: EngineKind, invocation: Invocation, call: &StepCall) -> Invocation {
+///
+/// Values of ARGs travel in the environment, but for those whose names steer the engine: they stand in `arg_file` where the
+/// engine can read one, else on the command line.
+pub fn build_step(
+    kind: EngineKind,
+    invocation: Invocation,
+    call: &StepCall,
+    arg_file: Option<&Path>,
+) -> Invocation {
     let mut args: Vec<OsString> = vec!["build".into()];
     // The user's flags first: what we must hold stands behind them and wins.
     args.extend(call.flags.iter().cloned());
@@ -70,9 +50,14 @@ pub fn build_step(kind: EngineKind, invocation: Invocation, call: &StepCall) -> 
     }
     let mut env = invocation.env.clone();
     env.extend(call.temporary.iter().map(|folder| ("TMPDIR".into(), folder.clone().into_os_string())));
+    if let Some(file) = arg_file {
+        args.push(flag("build-arg-file", file));
+    }
     for (name, value) in &call.build_args {
-        if steers_the_engine(name) {
-            args.push(flag("build-arg", format!("{name}={value}")));
+        if steering::steers(name) {
+            if arg_file.is_none() || !steering::fits_in_file(name, value) {
+                args.push(flag("build-arg", format!("{name}={value}")));
+            }
         } else {
             args.push(flag("build-arg", name));
             env.push((name.into(), value.into()));
@@ -189,7 +174,7 @@ mod tests {
     #[test]
     fn a_step_is_one_call_without_the_engines_cache_and_values_travel_in_the_environment() {
         let buildah = Invocation::new("buildah").arg("--root=/r");
-        let invocation = build_step(EngineKind::Buildah, buildah, &call());
+        let invocation = build_step(EngineKind::Buildah, buildah, &call(), None);
         let args: Vec<_> = invocation.args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
         assert_eq!(
             args,
@@ -217,10 +202,25 @@ mod tests {
     }
 
     #[test]
+    fn a_value_whose_name_steers_the_engine_stands_in_a_file_where_there_may_be_one() {
+        let build_args =
+            [("HOME", "/h"), ("TZ", "a\nb"), ("V", "1")].map(|(n, v)| (n.into(), v.into())).to_vec();
+        let call = StepCall { build_args, ..call() };
+        let file = steering::arg_file(&call.build_args);
+        assert_eq!(file.as_deref(), Some("HOME=/h\n"));
+        let invocation =
+            build_step(EngineKind::Buildah, Invocation::new("e"), &call, Some(Path::new("/t/args")));
+        let args: Vec<_> = invocation.args.iter().map(|arg| arg.to_string_lossy()).collect();
+        let of_args: Vec<_> = args.iter().filter(|arg| arg.starts_with("--build-arg")).collect();
+        assert_eq!(of_args, ["--build-arg-file=/t/args", "--build-arg=TZ=a\nb", "--build-arg=V"]);
+        assert_eq!(invocation.env, [("V".into(), "1".into())]);
+    }
+
+    #[test]
     fn podman_is_not_told_of_layers_beside_squash() {
         let layers = |flag: &str| {
             let call = StepCall { flags: vec![flag.into()], ..call() };
-            let invocation = build_step(EngineKind::Podman, Invocation::new("podman"), &call);
+            let invocation = build_step(EngineKind::Podman, Invocation::new("podman"), &call, None);
             invocation.args.iter().any(|arg| arg == "--layers=false")
         };
         assert_eq!((layers("--squash=true"), layers("--quiet")), (false, true));
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn containers_stay_where_the_user_asks_for_it() {
         let call = StepCall { kept: KeptContainers { of_all: true, of_last: false }, ..call() };
-        let shown = build_step(EngineKind::Buildah, Invocation::new("e"), &call).shown();
+        let shown = build_step(EngineKind::Buildah, Invocation::new("e"), &call, None).shown();
         assert!(shown.contains("--rm=false --force-rm=true"), "{shown}");
     }
 
@@ -303,7 +303,7 @@ mod tests {
     fn a_call_names_the_ignore_file_and_the_folder_for_temporary_files_where_there_are_some() {
         let call =
             StepCall { ignore_file: Some("/t/ignore".into()), temporary: Some("/t/tmp".into()), ..call() };
-        let invocation = build_step(EngineKind::Podman, Invocation::new("e"), &call);
+        let invocation = build_step(EngineKind::Podman, Invocation::new("e"), &call, None);
         assert!(invocation.args.contains(&"--ignorefile=/t/ignore".into()), "{}", invocation.shown());
         assert_eq!(invocation.env, [("TMPDIR".into(), "/t/tmp".into()), ("V".into(), "a b".into())]);
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::commit::Import;
@@ -10,8 +10,8 @@ use super::layers::{self, Layers};
 use super::own_lines::OwnLines;
 use super::storage::{self, ImageStore, ListedImage, Listing};
 use super::{
-    CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, LayerSource, Probed, StepCall, argv,
-    commit, copied,
+    CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, LayerSource, Probed, StepCall, Version,
+    argv, commit, copied, steering,
 };
 use crate::image::{ComposedImage, ImageId, StoredImage};
 use crate::process::{self, Ended, Invocation, OutputLine};
@@ -69,6 +69,16 @@ impl CliEngine {
     fn run(&self, verb: &'static str, invocation: &Invocation) -> Result<Ended, EngineError> {
         let ended = process::capture(invocation).map_err(|e| self.start_error(e))?;
         self.check(verb, ended)
+    }
+
+    /// Writes the ARGs of a call that are not to be in its environment, where the engine can read them.
+    fn arg_file(&self, call: &StepCall) -> Result<Option<PathBuf>, EngineError> {
+        let lines = steering::arg_file(&call.build_args);
+        let Some(lines) = lines.filter(|_| self.probed.buildah >= Version(1, 30, 0)) else { return Ok(None) };
+        let file = call.containerfile.with_file_name("build-args");
+        let written = fs::write(&file, lines);
+        written.map_err(|e| self.broken("build", format!("its ARGs could not be written to a file: {e}")))?;
+        Ok(Some(file))
     }
 
     /// Runs a call of `build` and hands on what its instructions print.
@@ -144,7 +154,8 @@ impl Engine for CliEngine {
     }
 
     fn build(&self, call: &StepCall, output: &mut dyn FnMut(OutputLine)) -> Result<ImageId, EngineError> {
-        let invocation = argv::build_step(self.probed.kind, self.invocation(), call);
+        let arg_file = self.arg_file(call)?;
+        let invocation = argv::build_step(self.probed.kind, self.invocation(), call, arg_file.as_deref());
         let stdin = if call.stdin.is_some() { Stdio::inherit() } else { Stdio::null() };
         let mut ended = self.stream(&invocation, stdin, call, output)?;
         for _ in 0..CALLS_AGAIN {

@@ -6,7 +6,7 @@
 //! is not plainly understood (other drivers, redirects, fuse-overlayfs' whiteout files, unreadable files)
 //! there is no digest, and the step runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -216,8 +216,13 @@ impl Tree {
             };
             let text = part.to_str()?;
             let mut next = Vec::new();
+            let mut seen = HashSet::new();
             for folder in found {
                 let folder = self.resolve(&folder)?;
+                // Links lead to the same folder on many ways.
+                if !seen.insert(folder.clone()) {
+                    continue;
+                }
                 if text.contains(['*', '?', '[', '\\']) {
                     for name in self.names(&folder)? {
                         // Anything that could match counts: too many bytes in the digest only cost a run.
@@ -487,8 +492,28 @@ mod tests {
             ("[ab]x", "bx", true),
             ("\\*", "*", true),
             ("\\*", "a", false),
+            ("a*b*c", "a1b2b3c", true),
+            ("a*b*c", "a1b2b3", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("a[", "ab", true),
+            ("b[", "ab", false),
+            ("*é?", "aéb", true),
         ] {
             assert_eq!(could_match(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn many_stars_are_quick() {
+        let (pattern, name) = ("*a".repeat(1000) + "*b", "a".repeat(255));
+        assert!(!could_match(pattern.as_bytes(), name.as_bytes()));
+        assert!(could_match("*a".repeat(200).as_bytes(), name.as_bytes()));
+    }
+
+    #[test]
+    fn links_that_lead_back_do_not_multiply_what_is_found() {
+        let (_a, tree) = tree(&[&[("a", "-> ."), ("b", "-> /"), ("c", "-> b"), ("f", "1")]]);
+        assert_eq!(tree.glob(&"*/".repeat(30)).unwrap().len(), 4);
     }
 }

@@ -11,6 +11,7 @@ pub mod layer;
 pub mod layers;
 mod own_lines;
 mod probe;
+pub mod steering;
 pub mod storage;
 pub mod temporary;
 

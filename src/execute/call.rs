@@ -19,6 +19,8 @@ use crate::graph::Origin;
 use crate::image::ImageId;
 use crate::plan::StepPlan;
 use crate::prepare::{OF_EVERY_STAGE, PreparedStep};
+use crate::process::OutputLine;
+use crate::remote::address::masked_bytes;
 use crate::step_text::{Labels, step_text};
 use crate::{heredoc, names, tip};
 
@@ -154,7 +156,11 @@ impl StageWorker<'_> {
         let result = match self.patched(n, step, planned, from, &call) {
             Some(image) => Ok(image),
             None => {
-                execution.engine.build(&call, &mut |line| self.shared.send(Event::Output { step: id, line }))
+                // What a command prints is the user's; of the rest an engine may name an address.
+                let shown = |line| if step.runs { line } else { without_credentials(line) };
+                execution
+                    .engine
+                    .build(&call, &mut |line| self.shared.send(Event::Output { step: id, line: shown(line) }))
             }
         };
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -279,6 +285,13 @@ impl StageWorker<'_> {
         };
         let key = self.label_key.as_ref().unwrap_or(&execution.plan.stages[&self.index].key);
         labels.of(self.stage, key, base.as_ref().map(ImageId::as_str))
+    }
+}
+
+fn without_credentials(line: OutputLine) -> OutputLine {
+    match line {
+        OutputLine::Stdout(line) => OutputLine::Stdout(masked_bytes(&line)),
+        OutputLine::Stderr(line) => OutputLine::Stderr(masked_bytes(&line)),
     }
 }
 

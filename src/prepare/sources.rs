@@ -14,6 +14,7 @@ use crate::graph::{Origin, mount_fields};
 use crate::host;
 use crate::key::{self, Content, Source};
 use crate::record::InputRecord;
+use crate::remote::{self, address::masked};
 use crate::render::Rename;
 
 impl Preparer<'_> {
@@ -72,9 +73,11 @@ impl Preparer<'_> {
             );
             return Ok(());
         }
-        let (remote, local): (Vec<String>, Vec<String>) =
+        let (addresses, local): (Vec<String>, Vec<String>) =
             sources.into_iter().partition(|source| add && is_remote_source(source));
-        for url in remote {
+        for url in addresses {
+            // Also the engine must not come to see it.
+            remote::repository(&url).map_err(|refused| self.wrong(item, &refused.to_string()))?;
             let content = match flag("checksum").filter(|c| !c.is_empty()) {
                 Some(checksum) => Content::Remote(checksum),
                 None => match (self.common.remote)(&url) {
@@ -83,12 +86,15 @@ impl Preparer<'_> {
                         Content::Remote(identity)
                     }
                     Err(error) => {
-                        step.always =
-                            Some(format!("ADD {url} has no --checksum, and cannot be asked for: {error:#}"));
+                        let shown = masked(&url);
+                        step.always = Some(format!(
+                            "ADD {shown} has no --checksum, and cannot be asked for: {error:#}"
+                        ));
                         Content::Remote(String::new())
                     }
                 },
             };
+            let url = masked(&url);
             step.record.push(note(&url, std::slice::from_ref(&url), &content));
             step.inputs.sources.push(Source {
                 instruction: position,
@@ -149,7 +155,7 @@ impl Preparer<'_> {
         reads: &BTreeSet<PathBuf>,
         problem: anyhow::Error,
     ) -> anyhow::Result<()> {
-        let title = key::text_of(&item.instruction.original);
+        let title = key::title_of(&item.instruction.original);
         if self.is_written_before(stage, reads) {
             let problem = Some(format!("{problem:#}"));
             step.unread.get_or_insert(Unread { title, problem });
@@ -289,7 +295,7 @@ impl Preparer<'_> {
                         Err(ContextError::NoMatch { .. }) => {
                             step.reads.push(read(None));
                             if self.is_written_before(stage, &reads) {
-                                let title = key::text_of(&item.instruction.original);
+                                let title = key::title_of(&item.instruction.original);
                                 step.unread.get_or_insert(Unread { title, problem: None });
                             }
                             Content::Files(format!("absent {path}"))

@@ -12,7 +12,7 @@ use crate::containerfile::{Instruction, Keyword, Rules, Scope, StageBase, parse}
 use crate::context::CopiedTree;
 use crate::graph::{Origin, Stage, StageGraph};
 use crate::image::ImageFormat;
-use crate::key::{Parent, StepInputs, text_of};
+use crate::key::{Parent, StepInputs, text_of, title_of};
 use crate::{given_env, host, key, step};
 
 pub(super) struct Preparer<'a> {
@@ -295,7 +295,6 @@ impl Preparer<'_> {
             text.push_str(&format!("\n<<{} {} {}\n", heredoc.name, heredoc.expand, heredoc.chomp));
             text.push_str(&text_of(&heredoc.body));
         }
-        inputs.instructions.push(text);
         let expanded = stage.scopes[number]
             .expanded(instruction)
             .map_err(|problem| self.wrong(item, &problem.to_string()))?;
@@ -311,7 +310,7 @@ impl Preparer<'_> {
                 words.push(text_of(&text.map_err(|problem| self.wrong(item, &problem.to_string()))?));
             }
         }
-        inputs.expanded.push(words);
+        inputs.add_instruction(&text, words);
         Ok(())
     }
 
@@ -324,7 +323,7 @@ impl Preparer<'_> {
                 anyhow!(self.common.file.point_at(&item.instruction, word, problem.to_owned(), String::new()))
             }
             Place::Trigger => {
-                anyhow!("ONBUILD trigger `{}` of the base: {problem}", text_of(&item.instruction.original))
+                anyhow!("ONBUILD trigger `{}` of the base: {problem}", title_of(&item.instruction.original))
             }
             Place::Flag if item.instruction.keyword == Keyword::Env => anyhow!("--env: {problem}"),
             Place::Flag => anyhow!("--label: {problem}"),

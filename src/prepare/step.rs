@@ -10,7 +10,7 @@ use crate::graph::mount_fields;
 use crate::heredoc::WithoutHeredocs;
 use crate::host::{self, HostAccess};
 use crate::image::ImageFormat;
-use crate::key::{StepInputs, digest_of_value, text_of};
+use crate::key::{StepInputs, digest_of_value, title_of};
 use crate::render::ScopedArg;
 
 /// Flags that concern commands only: a step without RUN does not hang on them.
@@ -133,7 +133,7 @@ impl Preparer<'_> {
         {
             inputs.flags.insert("label-without-instruction".into(), labels);
         }
-        let title = text_of(&last.original);
+        let title = title_of(&last.original);
         let gets_env = !stage.layers || self.sees_env(stage, items);
         if !gets_env && !self.common.given_env.is_empty() {
             inputs.flags.remove("env");
@@ -219,7 +219,7 @@ impl Preparer<'_> {
         if let Some(env) = self.common.key_flags.get("env") {
             inputs.flags.insert("env".into(), env.clone());
         }
-        let title = text_of(&stage.stage.from.original);
+        let title = title_of(&stage.stage.from.original);
         PreparedStep { gets_env: true, ..PreparedStep::bare(stage.stage.lines, title, inputs) }
     }
 

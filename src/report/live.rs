@@ -257,7 +257,7 @@ impl Drop for Live {
 mod tests {
     use super::*;
     use crate::image::ImageId;
-    use crate::key::{StepKey, digest_of_value};
+    use crate::key::StepKey;
     use crate::verdict::{FoundBy, Reason};
 
     fn board(now: Instant) -> Board {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     fn decided(step: usize, verdict: Verdict) -> Event {
-        let key: StepKey = serde_json::from_value(digest_of_value("k").into()).unwrap();
+        let key = StepKey::parse(&"ab".repeat(32)).unwrap();
         Event::Decided { step: (0, step), verdict, key, image: None }
     }
 

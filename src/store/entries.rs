@@ -174,11 +174,15 @@ impl Store {
     }
 
     fn tree_path(&self, digest: &str) -> PathBuf {
-        self.root.join("trees").join(&digest[..2.min(digest.len())]).join(format!("{digest}.json"))
+        self.root.join("trees").join(digest.get(..2).unwrap_or_default()).join(format!("{digest}.json"))
     }
 
     /// A listing of files.
     pub fn tree<T: DeserializeOwned>(&self, digest: &str) -> Option<T> {
+        // An absent folder has its path there, as a file has it.
+        if !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
         self.read(&self.tree_path(digest))
     }
 

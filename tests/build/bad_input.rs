@@ -387,3 +387,59 @@ fn an_image_that_vanished_from_the_storage_is_named() {
     scenario.engine(&["rmi", BASE]);
     refused(&scenario, scenario.build(&[]), &["docker.io/library/busybox"]);
 }
+
+#[test]
+fn what_no_name_can_have_in_it_is_no_panic() {
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, "").file("f", "1");
+        for text in [
+            "FROM scratch AS a\0b\nCOPY f /f\n",
+            "FROM docker.io/library/busybox\nRUN echo a\0b\n",
+            "FROM docker.io/library/busybox\0\nCOPY f /f\n",
+            "FROM scratch AS a\nCOPY f /f\nFROM scratch\nCOPY --from=a\0 /f /f\n",
+            "FROM scratch\nARG A=\0\nENV B=\0$A\nCOPY --chmod=\0 f /$A\n",
+            "FROM scratch\nADD http://127.0.0.1:1/\0 /\nWORKDIR /\0\nUSER \0\n",
+            "FROM scratch\nLABEL \u{e9}\u{301}\0=\u{202e}\nCOPY [\"f\\u0000\", \"/\"]\n",
+        ] {
+            scenario.containerfile(text);
+            let built = scenario.build(&[]);
+            assert!(!built.stderr.contains("panicked"), "{kind:?} {text:?}: {}", built.stderr);
+            assert!([0, 1, 125, 127].contains(&built.code), "{kind:?} {text:?}: {}", built.code);
+        }
+    }
+}
+
+#[test]
+fn variables_that_grow_without_measure_are_an_error_at_once() {
+    let arguments: String =
+        (1..=10).map(|n| format!("ARG A{n}={}\n", format!("$A{}", n - 1).repeat(10))).collect();
+    let scenario = Scenario::new(&format!("FROM scratch\nARG A0=0123456789\n{arguments}COPY f /$A10\n"));
+    let built = scenario.file("f", "1").build(&[]);
+    assert_eq!(built.code, 125);
+    assert!(built.error().contains("`A6=$A5$A5") && built.error().contains("4 MiB"), "{}", built.stderr);
+}
+
+#[test]
+fn a_record_that_somebody_has_changed_is_no_panic() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
+    let built = scenario.build(&[]).ok();
+    let image = built.image();
+    let find =
+        std::process::Command::new("grep").args(["-rl", &image]).arg(scenario.state()).output().unwrap();
+    let files = String::from_utf8(find.stdout).unwrap();
+    assert!(!files.is_empty());
+    for id in ["abc", "", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}"] {
+        for file in files.lines() {
+            let text = fs::read_to_string(file).unwrap();
+            fs::write(file, text.replace(&image, id)).unwrap();
+        }
+        for command in [&["ls"][..], &["ls", "--stages"], &["explain"], &["inspect"], &["prune", "--dry-run"]]
+        {
+            let mut program = scenario.program(&[]);
+            program.args(scenario.globals()).args(command);
+            let ended = scenario.ended(program);
+            assert!(!ended.stderr.contains("panicked"), "{command:?}: {}", ended.stderr);
+        }
+    }
+    scenario.build(&[]).ok();
+}

@@ -23,6 +23,7 @@ mod patch;
 mod policies;
 mod remote;
 mod shown;
+mod steering;
 mod unwritable;
 mod upkeep;
 

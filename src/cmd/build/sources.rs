@@ -135,6 +135,9 @@ impl Sources {
         let (named, absent) = (BTreeMap::new(), BTreeMap::new());
         let mut contexts = Contexts { reader, named, absent, index_folder, options };
         for (name, value) in &request.contexts {
+            if let BuildContext::Url(address) = value {
+                remote::repository(address).with_context(|| format!("--build-context {name}"))?;
+            }
             if let BuildContext::Dir(folder) = value {
                 if folder.to_str().is_none() {
                     bail!(
