@@ -23,8 +23,23 @@ const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// The id of an image: the SHA-256 of its config, 64 hexadecimal digits without a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub struct ImageId(String);
+
+impl From<ImageId> for String {
+    fn from(id: ImageId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for ImageId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let id = Self::parse(&text).filter(|id| id.0 == text);
+        id.ok_or_else(|| format!("`{}` is no image id", text.escape_debug()))
+    }
+}
 
 impl ImageId {
     /// Reads `<64 hex>` or `sha256:<64 hex>`.

@@ -47,8 +47,23 @@ pub const FORMAT: u32 = 1;
 
 /// The digest of a step's inputs: 64 hexadecimal digits of BLAKE3.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub struct StepKey(String);
+
+impl From<StepKey> for String {
+    fn from(key: StepKey) -> Self {
+        key.0
+    }
+}
+
+impl TryFrom<String> for StepKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let key = Self::parse(&text).filter(|key| key.0 == text);
+        key.ok_or_else(|| format!("`{}` is no key", text.escape_debug()))
+    }
+}
 
 impl StepKey {
     /// The digits.

@@ -310,7 +310,7 @@ impl<'a> Build<'a> {
         };
         let (before, over) = (&self.prepared.stages, &self.rules.over);
         let prepared = prepare(&self.graph, &common, &image_of, &keep_tree, before, over)?;
-        contexts.save_indexes();
+        contexts.save_indexes(session.store.shelf());
         if !contexts.reader.changed_while_read().is_empty() {
             self.rules.no_cache = true;
         }

@@ -1,6 +1,6 @@
 //! `prune`: removes stage images and what is kept of builds, and says what that frees.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -28,6 +28,13 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
         true => None,
         false => Some(store.lock(LOCK, || eprintln!("waiting for the builds that run on this storage"))?),
     };
+    if lock.as_ref().is_some_and(|lock| !lock.is_held()) {
+        bail!(
+            "nothing is removed: {} cannot be written, so no build could be kept waiting meanwhile; free some space, or set \
+             STAGECACHE_HOME to a folder that can be written",
+            store.root().display()
+        );
+    }
     let census = Census::new(engine, store)?;
     let removal = upkeep::choose(&census, &wish);
     let mut refused = Vec::new();

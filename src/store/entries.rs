@@ -142,12 +142,12 @@ impl Store {
     /// Keeps a step under its key by definition and, if it has one, by content.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_entry(&self, key: &StepKey, entry: &Entry) -> anyhow::Result<()> {
         if let Some(by_content) = entry.by_content.as_ref().filter(|c| *c != key) {
-            self.write(&self.entry_path(by_content), entry)?;
+            self.write_synced(&self.entry_path(by_content), entry)?;
         }
-        self.write(&self.entry_path(key), entry)
+        self.write_synced(&self.entry_path(key), entry)
     }
 
     /// All steps with the keys they are kept under.
@@ -174,7 +174,8 @@ impl Store {
     }
 
     fn tree_path(&self, digest: &str) -> PathBuf {
-        self.root.join("trees").join(&digest[..2.min(digest.len())]).join(format!("{digest}.json"))
+        let folder = digest.get(..2).unwrap_or(digest);
+        self.root.join("trees").join(folder).join(format!("{digest}.json"))
     }
 
     /// A listing of files.
@@ -185,10 +186,10 @@ impl Store {
     /// Keeps a listing of files, if it is not there yet.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_tree<T: Serialize>(&self, digest: &str, tree: &T) -> anyhow::Result<()> {
         let path = self.tree_path(digest);
-        if path.exists() {
+        if path.is_file() {
             return Ok(());
         }
         self.write(&path, tree)
@@ -225,7 +226,7 @@ impl Store {
     /// Keeps the keys for next time.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When they cannot be written as JSON.
     pub fn put_nearest(&self, identity: &str, nearest: &Nearest) -> anyhow::Result<()> {
         self.write(&self.nearest_path(identity), nearest)
     }
@@ -253,7 +254,7 @@ impl Store {
     /// Keeps how much the cache holds.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_usage(&self, usage: &Usage) -> anyhow::Result<()> {
         self.write(&self.root.join("usage.json"), usage)
     }
@@ -271,7 +272,7 @@ impl Store {
     /// Keeps what a short name stands for.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_short_name<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
         self.write(&self.short_name_path(name), value)
     }

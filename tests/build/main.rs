@@ -22,6 +22,7 @@ mod outputs;
 mod patch;
 mod policies;
 mod remote;
+mod state;
 mod upkeep;
 
 use support::{Kind, Scenario};
