@@ -10,6 +10,7 @@ mod at_once;
 mod bad_input;
 mod caches;
 mod containers;
+mod corruption;
 mod destinations;
 mod failure;
 mod files;
