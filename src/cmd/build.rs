@@ -134,6 +134,9 @@ fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]
         }
         Ok(_) => {}
     }
+    if let Err(error) = upkeep::sweep(session.engine.as_ref(), &session.store) {
+        eprintln!("warning: the state folder is not kept small: {error:#}");
+    }
     Ok(())
 }
 

@@ -259,6 +259,15 @@ impl Store {
         self.write(&self.root.join("usage.json"), usage)
     }
 
+    /// Forgets how much the cache held.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn forget_usage(&self) -> std::io::Result<()> {
+        self.forget_file(&self.root.join("usage.json"))?;
+        self.forget_file(&self.root.join("swept"))
+    }
+
     fn short_name_path(&self, name: &str) -> PathBuf {
         let digest = blake3::hash(name.as_bytes()).to_hex();
         self.root.join("short-names").join(format!("{}.json", &digest[..32]))

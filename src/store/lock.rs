@@ -179,6 +179,15 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Takes away the file of a lock that nobody holds; who waits for it sees that it is another one then.
+    pub(super) fn remove_free_lock(&self, path: &Path) {
+        if let Ok(Taken::Held(_file)) = self.take(path, "it", File::try_lock) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 /// Whether a file is still the one at its path.
 fn is_at(file: &File, path: &Path) -> bool {
     let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());

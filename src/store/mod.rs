@@ -15,12 +15,15 @@
 //!     names-copy.json         the same, for when the other one is damaged
 //!     locks/                  advisory locks
 //!     unreadable/             what was put aside
+//!     short-names/            what short names stood for
+//!     swept                   when it was last swept
 //! ```
 //!
 //! Every file is written whole and renamed, for this user alone (or the group that shares the folder). All but the records
 //! and the index are sealed: see `shelf` for what becomes of one that is not what it was written as, and `trust` for whose
 //! folder is taken at all. Nothing here decides anything.
 
+mod aged;
 mod entries;
 mod images;
 mod lock;
@@ -40,6 +43,7 @@ use crate::atomic::Durability;
 use crate::sealed::Sealed;
 use crate::shelf::Shelf;
 use crate::trust;
+pub use aged::Aged;
 pub use entries::{Edition, Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
 pub use records::RecordFile;

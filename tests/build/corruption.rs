@@ -118,7 +118,8 @@ fn every_file_of_the_state_folder_may_be_damaged_in_every_way() {
     copy(&scenario.state(), &pristine);
     let files = files_below(&pristine);
     let kinds: std::collections::BTreeSet<String> = files.iter().map(|file| kind(&pristine, file)).collect();
-    let expected = ["builds", "engines", "entries", "images", "index", "locks", "names-copy.json", "names.json"];
+    let expected =
+        ["builds", "engines", "entries", "images", "index", "locks", "names-copy.json", "names.json"];
     assert!(expected.iter().all(|kind| kinds.contains(*kind)), "{kinds:?}");
 
     let mut seen = std::collections::BTreeMap::new();

@@ -22,6 +22,7 @@ mod other_machine;
 mod outputs;
 mod patch;
 mod policies;
+mod prune;
 mod remote;
 mod state;
 mod upkeep;
