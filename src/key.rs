@@ -39,6 +39,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::image::{ImageFormat, ImageId};
+use crate::veil;
 
 /// The format of [`StepInputs`]. Raise it when the meaning of any field changes.
 ///
@@ -189,7 +190,7 @@ impl StepInputs {
     }
 }
 
-/// The digest of a value that must not be readable: an ARG's.
+/// The digest of a value that does not belong into a key in clear: an ARG's. It is not kept as it is, see [`veil`].
 pub fn digest_of_value(value: &str) -> String {
     blake3::hash(value.as_bytes()).to_hex()[..32].to_owned()
 }
@@ -306,21 +307,33 @@ impl fmt::Display for Change {
                 write!(f, "instruction changed: {} -> {}", excerpt(old, at), excerpt(new, at))
             }
             Change::Expansion { old, new } => {
-                let at = shared_start(old, new);
-                write!(f, "expands to {}, was {}", excerpt(new, at), excerpt(old, at))
+                let (old, new) = (veil::shown(old), veil::shown(new));
+                if old == new {
+                    return write!(f, "expands to {} with another value", excerpt(&new, 0));
+                }
+                let at = shared_start(&old, &new);
+                write!(f, "expands to {}, was {}", excerpt(&new, at), excerpt(&old, at))
             }
             Change::Arg { name, how } => write!(f, "ARG {name} {how}"),
             Change::Files { instruction, summary } => write!(f, "{instruction}: {summary}"),
             Change::Bytes { from } => write!(f, "{from} produced other bytes"),
             Change::Remote { url } => write!(f, "{url} has other content"),
-            Change::Flag { name, old, new } if old.is_empty() => write!(f, "--{name} {new} added"),
-            Change::Flag { name, old, new } if new.is_empty() => write!(f, "--{name} {old} removed"),
-            Change::Flag { name, old, new } => write!(f, "--{name} {old} -> {new}"),
+            Change::Flag { name, old, new } => match (&*veil::shown(old), &*veil::shown(new)) {
+                ("", new) => write!(f, "--{name} {new} added"),
+                (old, "") => write!(f, "--{name} {old} removed"),
+                (old, new) if old == new => write!(f, "--{name} {new} with another value"),
+                (old, new) => write!(f, "--{name} {old} -> {new}"),
+            },
         }
     }
 }
 
-/// All differences from `old` to `new`; `files` tells which files two listings differ in.
+/// The keyword of an instruction's text.
+pub fn keyword_of(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or(text)
+}
+
+/// All differences from `old` to `new`, both as they are kept (see [`veil`]); `files` tells which files two listings differ in.
 pub fn changes(
     old: &StepInputs,
     new: &StepInputs,
@@ -454,11 +467,13 @@ fn source_changes(
             continue;
         }
         let name = if b.from.is_empty() { "a source".to_owned() } else { b.from.clone() };
-        let keyword =
-            new.instructions.get(b.instruction).and_then(|i| i.split_whitespace().next()).unwrap_or("COPY");
+        let text = new.instructions.get(b.instruction).map_or("COPY", String::as_str);
         match (&a.content, &b.content) {
             (Content::Files(x), Content::Files(y)) => found.push(Change::Files {
-                instruction: format!("{keyword} {}", b.paths.join(" ")),
+                instruction: match b.paths.iter().any(|path| veil::is_hidden(path)) {
+                    true => excerpt(text, 0),
+                    false => format!("{} {}", keyword_of(text), b.paths.join(" ")),
+                },
                 summary: files(x, y).unwrap_or_else(|| "other files".into()),
             }),
             (_, Content::Remote(_)) => found.push(Change::Remote { url: name }),

@@ -42,6 +42,7 @@ pub mod store;
 pub mod tip;
 pub mod trust;
 pub mod upkeep;
+pub mod veil;
 pub mod verdict;
 
 #[cfg(test)]

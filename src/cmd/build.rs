@@ -414,6 +414,7 @@ impl<'a> Build<'a> {
             graph: &self.graph,
             prepared: &self.prepared.stages,
             plan: &self.plan,
+            veil: self.session.store.veil(),
         }
     }
 

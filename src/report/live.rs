@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn decided(step: usize, verdict: Verdict) -> Event {
-        let key: StepKey = serde_json::from_value(digest_of_value("k").into()).unwrap();
+        let key: StepKey = serde_json::from_value(digest_of_value("k").repeat(2).into()).unwrap();
         Event::Decided { step: (0, step), verdict, key, image: None }
     }
 

@@ -14,7 +14,7 @@ use crate::key::{StepInputs, StepKey};
 /// A step that ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// What its result hangs on, by definition.
+    /// What its result hangs on, by definition; as it is kept (see `veil`) where the entry comes from the store.
     pub inputs: StepInputs,
     /// The same with the bytes that were copied, where stages or images are among the sources.
     pub by_content: Option<StepKey>,
@@ -61,6 +61,14 @@ impl Entry {
         let own = self.made_of.iter().chain(std::iter::repeat(&Edition::FIRST));
         own.zip(editions).all(|(own, now)| own == now)
     }
+}
+
+/// An entry with the key that it is kept under, which does not follow from inputs as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    key: StepKey,
+    #[serde(flatten)]
+    entry: Entry,
 }
 
 /// Tells results of one key apart: a step that is run again although its result is known (`--no-cache`, `--cache-ttl`, an
@@ -127,15 +135,12 @@ impl Store {
 
     /// The step of that key.
     pub fn entry(&self, key: &StepKey) -> Option<Entry> {
-        self.believed(key, self.read(&self.entry_path(key))?)
-    }
-
-    /// An entry that says itself that it is of this key.
-    fn believed(&self, key: &StepKey, entry: Entry) -> Option<Entry> {
-        if entry.by_content.as_ref() == Some(key) || entry.inputs.key() == *key {
-            return Some(entry);
+        let path = self.entry_path(key);
+        let kept: Kept = self.read(&path)?;
+        if kept.key == *key {
+            return Some(kept.entry);
         }
-        self.put_aside(&self.entry_path(key), "it is of another key");
+        self.put_aside(&path, "it is of another key");
         None
     }
 
@@ -144,10 +149,12 @@ impl Store {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn put_entry(&self, key: &StepKey, entry: &Entry) -> anyhow::Result<()> {
-        if let Some(by_content) = entry.by_content.as_ref().filter(|c| *c != key) {
-            self.write_synced(&self.entry_path(by_content), entry)?;
+        let entry = Entry { inputs: self.veil().kept(&entry.inputs), ..entry.clone() };
+        if let Some(by_content) = entry.by_content.clone().filter(|c| c != key) {
+            let path = self.entry_path(&by_content);
+            self.write_synced(&path, &Kept { key: by_content, entry: entry.clone() })?;
         }
-        self.write_synced(&self.entry_path(key), entry)
+        self.write_synced(&self.entry_path(key), &Kept { key: key.clone(), entry })
     }
 
     /// All steps with the keys they are kept under.

@@ -14,6 +14,7 @@
 //!     names.json              stage images that are kept by name, by build identity and stage
 //!     names-copy.json         the same, for when the other one is damaged
 //!     locks/                  advisory locks
+//!     secret.json             the key of digests that stand for values
 //!     unreadable/             what was put aside
 //!     short-names/            what short names stood for
 //!     swept                   when it was last swept
@@ -29,11 +30,13 @@ mod images;
 mod lock;
 mod names;
 mod records;
+mod secret;
 
 use std::env;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -43,6 +46,7 @@ use crate::atomic::Durability;
 use crate::sealed::Sealed;
 use crate::shelf::Shelf;
 use crate::trust;
+use crate::veil::Veil;
 pub use aged::Aged;
 pub use entries::{Edition, Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
@@ -92,6 +96,7 @@ pub fn make_state_folder(path: &Path) -> anyhow::Result<()> {
 pub struct Store {
     root: PathBuf,
     shelf: Shelf,
+    veil: Arc<OnceLock<Veil>>,
 }
 
 impl Store {
@@ -101,7 +106,7 @@ impl Store {
         let identity = format!("{}\n{driver}", graph_root.display());
         let digest = blake3::hash(identity.as_bytes()).to_hex();
         let root = state.join("storages").join(&digest[..16]);
-        let store = Self { shelf: Shelf::new(root.clone()), root };
+        let store = Self { shelf: Shelf::new(root.clone()), root, veil: Arc::default() };
         let about = store.root.join("storage.json");
         if !about.is_file() {
             let text = serde_json::json!({"graph_root": graph_root, "driver": driver}).to_string();
@@ -115,7 +120,9 @@ impl Store {
     pub fn all(state: &Path) -> Vec<Self> {
         let folders = fs::read_dir(state.join("storages")).into_iter().flatten().flatten();
         let roots = folders.map(|folder| folder.path());
-        roots.map(|root| Self { shelf: Shelf::to_look_at(root.clone()), root }).collect()
+        roots
+            .map(|root| Self { shelf: Shelf::to_look_at(root.clone()), root, veil: Arc::default() })
+            .collect()
     }
 
     /// The folder.

@@ -96,7 +96,7 @@ fn pruning_all_leaves_nothing_but_what_names_the_storage() {
     // The lock that the prune itself held.
     left.retain(|name| name.len() != 32);
     left.sort();
-    assert_eq!(left, ["names-copy.json", "names.json", "storage.json"]);
+    assert_eq!(left, ["names-copy.json", "names.json", "secret.json", "storage.json"]);
     assert_eq!(prune(&scenario, &["--all"]).ok().stdout, "nothing to remove\n");
     let built = scenario.build(&["--tag=app:1"]).ok();
     assert_eq!(scenario.files(&scenario.image(&built.image()))["app"], "file 644 0:0 3c\n");

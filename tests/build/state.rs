@@ -210,3 +210,39 @@ fn volumes_of_container_platforms_and_user_namespaces_go_on_working() {
         assert_eq!(kept, is_used, "{n}");
     }
 }
+
+/// Bytes of all files below a folder that have this text.
+fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let has = |path: &PathBuf| {
+        path.is_file() && fs::read(path).unwrap().windows(text.len()).any(|part| part == text.as_bytes())
+    };
+    below(folder).into_iter().filter(has).collect()
+}
+
+#[test]
+fn values_that_the_image_does_not_show_are_kept_nowhere_and_what_changed_is_told_all_the_same() {
+    let scenario = Scenario::new(
+        "FROM docker.io/library/busybox AS a\nARG V\nARG W\nRUN test -n \"$V\" && echo 1 >/1\n\
+         COPY <<E /2\nbody $W\nE\nRUN --mount=type=tmpfs,target=/$V true\n",
+    );
+    let build = |v: &str, w: &str, env: &str| {
+        let flags = [format!("--build-arg=V={v}"), format!("--build-arg=W={w}"), format!("--env=E={env}")];
+        scenario.build(&flags.each_ref().map(String::as_str)).ok()
+    };
+    build("canary1", "canary2", "canary3");
+    let again = build("canary1", "canary2", "canary3");
+    assert_eq!(again.builds(), 0, "{}", again.stderr);
+    let other = build("canary4", "canary2", "canary3");
+    assert!(other.stderr.contains("ARG V changed"), "{}", other.stderr);
+    let other = build("canary4", "canary5", "canary6");
+    assert!(other.stderr.contains("with another value"), "{}", other.stderr);
+    let args = &scenario.records()[0]["request"]["args"];
+    assert_eq!(args, &scenario.records()[1]["request"]["args"], "equal values are seen to be equal");
+    let unsalted = blake3::hash(b"canary1").to_hex()[..32].to_owned();
+    for text in ["canary", &unsalted] {
+        let found = files_with(&scenario.state(), text);
+        // The config of the image has --env, and its history the ARGs that a RUN sees.
+        let of_images = |path: &&PathBuf| !path.components().any(|part| part.as_os_str() == "images");
+        assert_eq!(found.iter().filter(of_images).collect::<Vec<_>>(), [""; 0], "{text}");
+    }
+}
