@@ -9,13 +9,14 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Whether something must survive a crash of the machine: then it is on the disk, under its name, before anything relies
-/// on it.
+/// Whether something must survive a crash of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// It may get lost, and is made again.
     Passing,
-    /// It is relied upon.
+    /// Its name may get lost; where that is there, it is whole. Half the price of [`Durability::Synced`].
+    Whole,
+    /// It is on the disk, under its name, before anything relies on it.
     Synced,
 }
 
@@ -80,7 +81,7 @@ fn private(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<Name
         std::os::unix::fs::fchown(file.as_file(), None, Some(group))?;
         file.as_file().set_permissions(Permissions::from_mode(0o660))?;
     }
-    if durability == Durability::Synced {
+    if durability != Durability::Passing {
         file.as_file().sync_all()?;
     }
     Ok(file)
@@ -95,7 +96,7 @@ pub fn sharing(folder: &Path) -> Option<u32> {
 fn sync_folder(path: &Path, durability: Durability) -> io::Result<()> {
     match durability {
         Durability::Synced => File::open(folder_of(path))?.sync_all(),
-        Durability::Passing => Ok(()),
+        Durability::Passing | Durability::Whole => Ok(()),
     }
 }
 

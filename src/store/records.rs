@@ -48,7 +48,7 @@ impl RecordFile {
     pub fn finish(&self, change: impl FnOnce(&mut BuildRecord)) -> anyhow::Result<BuildRecord> {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut record);
-        self.write(&record, Durability::Synced)?;
+        self.write(&record, Durability::Whole)?;
         Ok(record.clone())
     }
 
