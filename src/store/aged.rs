@@ -8,6 +8,9 @@ use super::Store;
 use crate::image::ImageId;
 use crate::shelf::ASIDE;
 
+/// What only saves time goes when it has not been written for so long.
+pub const LONG: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
 /// A file or folder that may go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Aged {
@@ -69,6 +72,14 @@ impl Store {
     pub fn tidy(&self, age: Duration) {
         for lock in within(&self.root.join("locks")).iter().filter(|file| file.age >= age) {
             self.remove_free_lock(&lock.path);
+        }
+        // Answers of engines and of their versions that are not asked any more: two levels up, for all storages.
+        if let Some(state) = self.root.ancestors().nth(2) {
+            let answers = within(&state.join("engines"));
+            let aside = within(&state.join("engines").join(ASIDE));
+            for file in answers.iter().chain(&aside).filter(|file| file.age > LONG && file.path.is_file()) {
+                let _ = fs::remove_file(&file.path);
+            }
         }
         let mut folders = vec![self.root.clone()];
         let mut n = 0;

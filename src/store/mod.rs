@@ -47,7 +47,7 @@ use crate::sealed::Sealed;
 use crate::shelf::Shelf;
 use crate::trust;
 use crate::veil::Veil;
-pub use aged::Aged;
+pub use aged::{Aged, LONG};
 pub use entries::{Edition, Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
 pub use records::RecordFile;

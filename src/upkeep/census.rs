@@ -8,7 +8,7 @@ use crate::key::StepKey;
 use crate::names;
 use crate::record::{BuildRecord, StageRecord};
 use crate::recording;
-use crate::store::{Aged, Entry, Nearest, Store};
+use crate::store::{Aged, Entry, LONG, Nearest, Store};
 
 /// Everything that upkeep decides by, gathered once.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Census {
             kept: store.kept(),
             records: store.records(),
             nearest: store.all_nearest(),
-            old_nearest: store.nearest_unchanged_for(super::LONG).into_iter().collect(),
+            old_nearest: store.nearest_unchanged_for(LONG).into_iter().collect(),
             trees: store.trees(),
             revivable: missing.filter(can_be_had).cloned().collect(),
             passing: store.passing_files(),

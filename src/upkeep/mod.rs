@@ -31,13 +31,10 @@ use crate::key::{Content, StepKey};
 use crate::names;
 use crate::record::{BuildRecord, BuildStatus};
 use crate::recording;
-use crate::store::{Store, Usage};
+use crate::store::{LONG, Store, Usage};
 
 /// The lock that builds share and that upkeep holds alone.
 pub const LOCK: &str = "builds";
-
-/// What nothing has used for so long goes: listings of names and files, what was put aside, keys of last time.
-pub const LONG: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// So many records stay whatever their age; older ones while they are not older than [`LONG`], or an image is left.
 pub const RECORDS: usize = 1000;

@@ -108,7 +108,14 @@ fn what_nothing_has_used_for_long_goes_after_a_build_that_made_something_once_a_
     scenario.build(&["--tag=app:1"]).ok();
     let old = SystemTime::now() - Duration::from_secs(100 * 24 * 60 * 60);
     let plant = || {
-        let paths = ["index/0.index", "short-names/0.json", "unreadable/x.json", "entries/.tmp1", "locks/0"];
+        let paths = [
+            "index/0.index",
+            "short-names/0.json",
+            "unreadable/x.json",
+            "entries/.tmp1",
+            "locks/0",
+            "../../engines/0.json",
+        ];
         let paths: Vec<PathBuf> = paths.iter().map(|path| storage(&scenario).join(path)).collect();
         for path in &paths {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
