@@ -984,7 +984,7 @@ complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prun
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l runroot -d 'The folder of the storage\'s state' -r -f -a "(__fish_complete_directories)"
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l storage-driver -d 'The storage driver' -r
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -s n -l dry-run -d 'Say what would go, and remove nothing'
-complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -s a -l all -d 'Every stage image'
+complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -s a -l all -d 'Every stage image; with no other choice also records and keys'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -l records -d 'Records of builds too: those older than --older-than, else those that have no image left'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c podman-stagecache -n "__fish_podman_stagecache_using_subcommand completion" -s f -l file -d 'Write to this file instead of standard output' -r -F

@@ -190,7 +190,7 @@ pub struct PruneArgs {
     /// Stage images that no build has used for so long: 90m, 24h, 14d, 2w
     #[arg(long, value_name = "DURATION")]
     pub older_than: Option<String>,
-    /// Every stage image
+    /// Every stage image; with no other choice also records and keys
     #[arg(short, long)]
     pub all: bool,
     /// All but the last N images of each stage of each build

@@ -22,16 +22,22 @@ const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+j
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// The id of an image: the SHA-256 of its config, 64 hexadecimal digits without a prefix.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ImageId(String);
 
-impl<'de> Deserialize<'de> for ImageId {
-    /// What is kept may have been changed by anybody.
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not the id of an image")))
+impl From<ImageId> for String {
+    fn from(id: ImageId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for ImageId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let id = Self::parse(&text).filter(|id| id.0 == text);
+        id.ok_or_else(|| format!("`{}` is no image id", text.escape_debug()))
     }
 }
 

@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{ImageFormat, ImageId};
 use crate::remote::address::masked;
+use crate::veil;
 
 /// The format of [`StepInputs`]. Raise it when the meaning of any field changes.
 ///
@@ -48,16 +49,22 @@ use crate::remote::address::masked;
 pub const FORMAT: u32 = 1;
 
 /// The digest of a step's inputs: 64 hexadecimal digits of BLAKE3.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct StepKey(String);
 
-impl<'de> Deserialize<'de> for StepKey {
-    /// What is kept may have been changed by anybody.
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not the key of a step")))
+impl From<StepKey> for String {
+    fn from(key: StepKey) -> Self {
+        key.0
+    }
+}
+
+impl TryFrom<String> for StepKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let key = Self::parse(&text).filter(|key| key.0 == text);
+        key.ok_or_else(|| format!("`{}` is no key", text.escape_debug()))
     }
 }
 
@@ -197,7 +204,7 @@ impl StepInputs {
     }
 }
 
-/// The digest of a value that must not be readable: an ARG's.
+/// The digest of a value that does not belong into a key in clear: an ARG's. It is not kept as it is, see [`veil`].
 pub fn digest_of_value(value: &str) -> String {
     blake3::hash(value.as_bytes()).to_hex()[..32].to_owned()
 }
@@ -322,22 +329,34 @@ impl fmt::Display for Change {
                 write!(f, "instruction changed: {} -> {}", excerpt(old, at), excerpt(new, at))
             }
             Change::Expansion { old, new } => {
-                let at = shared_start(old, new);
-                write!(f, "expands to {}, was {}", excerpt(new, at), excerpt(old, at))
+                let (old, new) = (veil::shown(old), veil::shown(new));
+                if old == new {
+                    return write!(f, "expands to {} with another value", excerpt(&new, 0));
+                }
+                let at = shared_start(&old, &new);
+                write!(f, "expands to {}, was {}", excerpt(&new, at), excerpt(&old, at))
             }
             Change::Arg { name, how } if name.starts_with(CREDENTIALS) => write!(f, "{name} {how}"),
             Change::Arg { name, how } => write!(f, "ARG {name} {how}"),
             Change::Files { instruction, summary } => write!(f, "{instruction}: {summary}"),
             Change::Bytes { from } => write!(f, "{from} produced other bytes"),
             Change::Remote { url } => write!(f, "{url} has other content"),
-            Change::Flag { name, old, new } if old.is_empty() => write!(f, "--{name} {new} added"),
-            Change::Flag { name, old, new } if new.is_empty() => write!(f, "--{name} {old} removed"),
-            Change::Flag { name, old, new } => write!(f, "--{name} {old} -> {new}"),
+            Change::Flag { name, old, new } => match (&*veil::shown(old), &*veil::shown(new)) {
+                ("", new) => write!(f, "--{name} {new} added"),
+                (old, "") => write!(f, "--{name} {old} removed"),
+                (old, new) if old == new => write!(f, "--{name} {new} with another value"),
+                (old, new) => write!(f, "--{name} {old} -> {new}"),
+            },
         }
     }
 }
 
-/// All differences from `old` to `new`; `files` tells which files two listings differ in.
+/// The keyword of an instruction's text.
+pub fn keyword_of(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or(text)
+}
+
+/// All differences from `old` to `new`, both as they are kept (see [`veil`]); `files` tells which files two listings differ in.
 pub fn changes(
     old: &StepInputs,
     new: &StepInputs,
@@ -471,11 +490,13 @@ fn source_changes(
             continue;
         }
         let name = if b.from.is_empty() { "a source".to_owned() } else { b.from.clone() };
-        let keyword =
-            new.instructions.get(b.instruction).and_then(|i| i.split_whitespace().next()).unwrap_or("COPY");
+        let text = new.instructions.get(b.instruction).map_or("COPY", String::as_str);
         match (&a.content, &b.content) {
             (Content::Files(x), Content::Files(y)) => found.push(Change::Files {
-                instruction: format!("{keyword} {}", b.paths.join(" ")),
+                instruction: match b.paths.iter().any(|path| veil::is_hidden(path)) {
+                    true => excerpt(text, 0),
+                    false => format!("{} {}", keyword_of(text), b.paths.join(" ")),
+                },
                 summary: files(x, y).unwrap_or_else(|| "other files".into()),
             }),
             (_, Content::Remote(_)) => found.push(Change::Remote { url: name }),

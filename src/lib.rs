@@ -33,13 +33,16 @@ pub mod report;
 pub mod request;
 pub mod sealed;
 pub mod session;
+pub mod shelf;
 pub mod source;
 pub mod squashed;
 pub mod step;
 pub mod step_text;
 pub mod store;
 pub mod tip;
+pub mod trust;
 pub mod upkeep;
+pub mod veil;
 pub mod verdict;
 
 #[cfg(test)]

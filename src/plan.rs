@@ -26,8 +26,10 @@ pub trait Known {
     fn entry(&self, key: &StepKey) -> Option<Entry>;
     /// Whether the storage has the image, or all that it takes to have it again without running anything.
     fn has_image(&self, id: &ImageId) -> bool;
-    /// The inputs of the step that stood here last time; behind the last step stands the tail.
-    fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<StepInputs>;
+    /// The step that stood here last time; behind the last step stands the tail.
+    fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<Entry>;
+    /// Inputs in the form in which those of entries are.
+    fn as_kept(&self, inputs: &StepInputs) -> StepInputs;
     /// Which files two listings differ in.
     fn files(&self, old: &str, new: &str) -> Option<String>;
     /// The digest of bytes in an image.
@@ -553,7 +555,8 @@ impl Planner<'_> {
         if reasons.is_empty() || !reasons.iter().all(of_files) {
             return None;
         }
-        let entry = self.last_time(n).filter(|entry| entry.inputs.is_alike_but_for_files(inputs))?;
+        let inputs = self.known.as_kept(inputs);
+        let entry = self.last_time(n).filter(|entry| entry.inputs.is_alike_but_for_files(&inputs))?;
         self.usable(&entry).is_ok().then_some(entry)
     }
 
@@ -564,8 +567,7 @@ impl Planner<'_> {
     /// The step that stood here last time.
     fn last_time(&self, n: usize) -> Option<Entry> {
         let stage = &self.stage.stage;
-        let inputs = self.known.nearest(&stage.name, stage.index, n)?;
-        self.known.entry(&inputs.key())
+        self.known.nearest(&stage.name, stage.index, n)
     }
 
     /// The step's inputs by content, where all bytes it takes are there already.
@@ -633,7 +635,7 @@ impl Planner<'_> {
             }
             return reasons;
         };
-        for change in changes(&old, inputs, &|a, b| self.known.files(a, b)) {
+        for change in changes(&old.inputs, &self.known.as_kept(inputs), &|a, b| self.known.files(a, b)) {
             match change {
                 Change::Parent => reasons.push(self.before(n)),
                 Change::Bytes { from } => reasons.push(self.stage_reason(&from)),

@@ -130,7 +130,7 @@ pub struct RequestRecord {
     pub layers: bool,
     /// Names of the target's image.
     pub names: Vec<String>,
-    /// Build arguments by name, their values as digests, `blake3:…`.
+    /// Build arguments by name, their values as digests under a key of the state folder, `blake3:…`.
     pub args: BTreeMap<String, String>,
     /// Values of those arguments that the user calls public.
     pub public_args: BTreeMap<String, String>,

@@ -10,7 +10,7 @@ use crate::engine::Probed;
 use crate::event::Event;
 use crate::graph::{Origin, Stage, StageGraph};
 use crate::image::{ImageId, hex};
-use crate::key::{Content, digest_of_value};
+use crate::key::Content;
 use crate::plan::Plan;
 use crate::prepare::PreparedStage;
 use crate::record::{
@@ -20,6 +20,7 @@ use crate::record::{
 use crate::remote::address::masked;
 use crate::request::BuildRequest;
 use crate::store::RecordFile;
+use crate::veil::Veil;
 
 /// What is known when a build starts.
 pub struct Start<'a> {
@@ -45,13 +46,15 @@ pub struct Start<'a> {
     pub prepared: &'a BTreeMap<usize, PreparedStage>,
     /// The decisions.
     pub plan: &'a Plan,
+    /// What is kept of values.
+    pub veil: &'a Veil,
 }
 
 /// The record of a build that starts.
 pub fn start(start: &Start<'_>) -> BuildRecord {
     let probed = start.probed;
     let request = start.request;
-    let digest = |value: &str| format!("blake3:{}", digest_of_value(value));
+    let digest = |value: &str| format!("blake3:{}", start.veil.digest(value));
     let args = &request.build_args;
     BuildRecord {
         schema: SCHEMA,

@@ -1,10 +1,12 @@
 //! The engine and the store that a command works with, from the flags in front of it.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::Path;
 
 use crate::engine::{self, CliEngine, Engine, EngineKind};
-use crate::store::{Store, state_folder};
+use crate::shelf::Shelf;
+use crate::store::{Store, make_state_folder, state_folder};
 
 /// An engine with the store of its storage.
 pub struct Session {
@@ -18,7 +20,7 @@ impl Session {
     /// Finds the engine that the user wants, asks it where its storage lies, and opens the store of that.
     ///
     /// # Errors
-    /// When there is no engine, it is too old or remote, or the state folder cannot be written.
+    /// When there is no engine, it is too old or remote, or somebody else can write to the state folder.
     pub fn open(wanted: Option<&OsStr>, globals: Vec<OsString>) -> anyhow::Result<Self> {
         let wanted = wanted.map(OsStr::to_string_lossy).unwrap_or_default();
         let (kind, program) = engine::find(&wanted)?;
@@ -26,14 +28,27 @@ impl Session {
         let by_choice = kind == EngineKind::Buildah && !matches!(&*wanted, "" | "auto");
         refuse_remote(&globals, &|name| std::env::var_os(name).filter(|_| !by_choice))?;
         let state = state_folder()?;
-        let probed = engine::probe(kind, &program, &globals, Some(&state.join("engines")))?;
-        let store = Store::open(&state, &probed.graph_root, &probed.driver)?;
+        make_state_folder(&state)?;
+        let answers = Shelf::new(state.join("engines"));
+        let probed = engine::probe(kind, &program, &globals, Some(&answers))?;
+        let store = Store::open(&state, &probed.graph_root, &probed.driver);
+        store.shelf().tell_of(&answers);
         Ok(Self { engine: Box::new(CliEngine::new(probed, globals)), store })
     }
 
     /// The engine's program.
     pub fn program(&self) -> &Path {
         &self.engine.probed().program
+    }
+}
+
+impl Drop for Session {
+    /// What no report has told of by then.
+    fn drop(&mut self) {
+        for trouble in self.store.troubles() {
+            // Where nobody hears it there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "warning: {trouble}");
+        }
     }
 }
 

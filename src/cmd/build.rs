@@ -154,6 +154,9 @@ fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]
         }
         Ok(_) => {}
     }
+    if let Err(error) = upkeep::sweep(session.engine.as_ref(), &session.store) {
+        eprintln!("warning: the state folder is not kept small: {error:#}");
+    }
     Ok(())
 }
 
@@ -332,7 +335,7 @@ impl<'a> Build<'a> {
         };
         let (before, over) = (&self.prepared.stages, &self.rules.over);
         let prepared = prepare(&self.graph, &common, &image_of, &keep_tree, before, over)?;
-        contexts.save_indexes();
+        contexts.save_indexes(session.store.shelf());
         if !contexts.reader.changed_while_read().is_empty() {
             self.rules.no_cache = true;
         }
@@ -443,6 +446,7 @@ impl<'a> Build<'a> {
             graph: &self.graph,
             prepared: &self.prepared.stages,
             plan: &self.plan,
+            veil: self.session.store.veil(),
         }
     }
 

@@ -1,18 +1,24 @@
 //! `prune`: removes stage images and what is kept of builds, and says what that frees.
 
-use anyhow::{Context, anyhow};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Format;
 use crate::cli::PruneArgs;
 use crate::flags::Leading;
+use crate::names;
 use crate::report::filter::age;
 use crate::report::steps::counted;
 use crate::report::table::{ago, bytes, table};
 use crate::report::{print, print_json, say};
 use crate::store::Usage;
-use crate::upkeep::{self, Bound, Census, LOCK, Removal, Wish};
+use crate::upkeep::{self, Bound, Census, LOCK, Refused, Removal, Wish};
+
+/// Younger leavings may be those of a build that starts just now.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Prunes.
 ///
@@ -28,29 +34,59 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
         true => None,
         false => Some(store.lock(LOCK, || say("waiting for the builds that run on this storage"))?),
     };
+    if lock.as_ref().is_some_and(|lock| !lock.is_held()) {
+        bail!(
+            "nothing is removed: {} cannot be written, so no build could be kept waiting meanwhile; free some space, or set \
+             STAGECACHE_HOME to a folder that can be written",
+            store.root().display()
+        );
+    }
     let census = Census::new(engine, store)?;
-    let removal = upkeep::choose(&census, &wish);
+    known_stages(&census, &args.stage)?;
+    let mut removal = upkeep::choose(&census, &wish);
     let mut refused = Vec::new();
     if !args.dry_run {
-        refused = upkeep::carry_out(engine, store, &removal)?.refused;
+        refused = upkeep::carry_out(engine, store, &mut removal)?.refused;
+        removal.bytes = census.bytes_of(&removal.images.iter().collect());
         let held = upkeep::usage(&engine.list()?, &engine.layers()?);
-        store.put_usage(&Usage { bytes: held, measured: Timestamp::now().to_string() })?;
+        if wish.is_for_all() {
+            store.forget_usage()?;
+            store.tidy(Duration::ZERO);
+        } else {
+            store.put_usage(&Usage { bytes: held, measured: Timestamp::now().to_string() })?;
+            store.tidy(A_DAY);
+            store.note_sweep();
+        }
     }
     drop(lock);
-    let report = Report {
-        schema: 1,
-        dry_run: args.dry_run,
-        removal: &removal,
-        refused: refused.iter().map(|(what, why)| Refused { what, why }).collect(),
-    };
+    let report = Report { schema: 1, dry_run: args.dry_run, removal: &removal, refused: &refused };
     if json {
         print_json(&report)?
     } else {
         print(&text(&report))?
     }
-    match refused.first() {
+    // As with the engines' own prune, an image that a container uses is no failure.
+    let mut failed = refused.iter().filter(|refused| !refused.in_use).peekable();
+    match failed.peek() {
         None => Ok(()),
-        Some((what, why)) => Err(anyhow!("{} not removed: {what}: {why}", counted(refused.len(), "image"))),
+        Some(Refused { what, why, .. }) => {
+            let (what, why) = (what.clone(), why.clone());
+            Err(anyhow!("{} not removed: {what}: {why}", counted(failed.count(), "image")))
+        }
+    }
+}
+
+/// An unknown stage is a mistake, and what it would leave out another's.
+fn known_stages(census: &Census, wanted: &[String]) -> anyhow::Result<()> {
+    let known = census.stage_names();
+    let is_known = |stage: &String| known.iter().any(|name| names::slug(name) == names::slug(stage));
+    match wanted.iter().find(|stage| !is_known(stage)) {
+        None => Ok(()),
+        Some(stage) if known.is_empty() => bail!("--stage={stage}: no build has left a stage here"),
+        Some(stage) => {
+            let known: Vec<&str> = known.into_iter().collect();
+            bail!("--stage={stage}: no build has left such a stage; there are {}", known.join(", "))
+        }
     }
 }
 
@@ -61,13 +97,7 @@ struct Report<'a> {
     dry_run: bool,
     #[serde(flatten)]
     removal: &'a Removal,
-    refused: Vec<Refused<'a>>,
-}
-
-#[derive(Serialize)]
-struct Refused<'a> {
-    what: &'a str,
-    why: &'a str,
+    refused: &'a [Refused],
 }
 
 fn wish(args: &PruneArgs, graph_root: &std::path::Path) -> anyhow::Result<Wish> {
@@ -87,16 +117,20 @@ fn wish(args: &PruneArgs, graph_root: &std::path::Path) -> anyhow::Result<Wish> 
         stages: args.stage.clone(),
         keep_bytes: bound.and_then(|bound| bound.bytes(graph_root)),
         spared: Default::default(),
-        records: args.records,
+        // With all of it, and nothing held back, what tells of it goes too.
+        records: args.records
+            || args.all && unused_since.is_none() && args.keep_stages.is_none() && args.stage.is_empty(),
+        files_alone: false,
     })
 }
 
 fn text(report: &Report<'_>) -> String {
     let removal = report.removal;
+    let stays = |refused: &Refused| format!("{} stays: a container uses it\n", refused.what);
+    let mut out: String = report.refused.iter().filter(|refused| refused.in_use).map(stays).collect();
     if removal.is_empty() {
-        return "nothing to remove\n".into();
+        return out + "nothing to remove\n";
     }
-    let mut out = String::new();
     if !removal.names.is_empty() {
         let now = Timestamp::now();
         let rows: Vec<Vec<String>> = removal
@@ -112,6 +146,7 @@ fn text(report: &Report<'_>) -> String {
         (removal.entries.len(), "step"),
         (removal.trees.len(), "file listing"),
         (removal.records.len(), "record"),
+        (removal.configs.len() + removal.files.len() + removal.nearest.len(), "other file"),
     ];
     let parts: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| counted(*count, what)).collect();

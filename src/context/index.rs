@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
 use std::hash::BuildHasherDefault;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Digest;
+use crate::atomic::{self, Durability};
+use crate::sealed;
+
 use super::record::{Identity, PathHash, PathMap, RECORD, Record, Remembered};
 
 /// Raise the last digit when the layout changes; other files are then taken for empty.
@@ -60,7 +63,12 @@ struct Loaded {
 
 impl Loaded {
     fn start(file: PathBuf) -> Self {
-        let reading = thread::Builder::new().spawn(move || read(&file).unwrap_or_default()).ok();
+        let read = move || match read(&file) {
+            Ok(known) => known,
+            Err(Unusable::Later) => Known { is_later: true, ..Known::default() },
+            Err(Unusable::Unreadable(why)) => Known { unreadable: Mutex::new(Some(why)), ..Known::default() },
+        };
+        let reading = thread::Builder::new().spawn(read).ok();
         Self { reading: Mutex::new(reading), known: OnceLock::new() }
     }
 
@@ -79,6 +87,15 @@ struct Known {
     places: PathMap<u32>,
     /// Whether this build has met the file of a record.
     seen: Vec<AtomicBool>,
+    /// Whether a later version of this program has written the file.
+    is_later: bool,
+    /// Why there is nothing though there is a file.
+    unreadable: Mutex<Option<String>>,
+}
+
+enum Unusable {
+    Later,
+    Unreadable(String),
 }
 
 impl FileIndex {
@@ -108,10 +125,26 @@ impl FileIndex {
         self.known.get().seen.is_empty()
     }
 
-    /// Writes what was learned since [`FileIndex::open`]; says whether there was anything to write.
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether a later version of this program has written the file.
+    pub fn is_later(&self) -> bool {
+        self.known.get().is_later
+    }
+
+    /// Why the file that was there cannot be read; once.
+    pub fn unreadable(&self) -> Option<String> {
+        self.known.get().unreadable.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Writes what was learned since [`FileIndex::open`]; says whether there was anything to write. What a later version
+    /// has written stays.
     pub fn save(&self) -> io::Result<bool> {
         let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        if fresh.is_empty() {
+        if fresh.is_empty() || self.is_later() {
             return Ok(false);
         }
         let replaced: HashSet<PathHash> = fresh.iter().map(|record| record.path).collect();
@@ -193,12 +226,24 @@ impl Known {
     }
 }
 
-fn read(file: &Path) -> Option<Known> {
+/// What there is of an index; an error says why it cannot be used.
+fn read(file: &Path) -> Result<Known, Unusable> {
     let longest = (HEADER + MAX_RECORDS * RECORD + CHECKSUM) as u64;
-    if fs::metadata(file).ok()?.len() > longest {
-        return None;
+    let bytes = sealed::plain_file(file, longest).map_err(Unusable::Unreadable)?;
+    let Some(bytes) = bytes else { return Ok(Known::default()) };
+    if is_later(&bytes) {
+        return Err(Unusable::Later);
     }
-    let bytes = fs::read(file).ok()?;
+    known(bytes).ok_or_else(|| Unusable::Unreadable("its checksum is wrong".to_owned()))
+}
+
+/// Whether a later version has written it.
+fn is_later(bytes: &[u8]) -> bool {
+    let (name, version) = MAGIC.split_at(MAGIC.len() - 1);
+    bytes.starts_with(name) && bytes.get(name.len()).is_some_and(|v| v.is_ascii_digit() && *v > version[0])
+}
+
+fn known(bytes: Vec<u8>) -> Option<Known> {
     let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>()?;
     let (header, records) = content.split_first_chunk::<HEADER>()?;
     let count = records.len() / RECORD;
@@ -212,6 +257,8 @@ fn read(file: &Path) -> Option<Known> {
     let mut known = Known {
         places: PathMap::with_capacity_and_hasher(count, BuildHasherDefault::default()),
         seen: (0..count).map(|_| AtomicBool::new(false)).collect(),
+        is_later: false,
+        unreadable: Mutex::default(),
         bytes,
     };
     for place in 0..count {
@@ -222,18 +269,13 @@ fn read(file: &Path) -> Option<Known> {
 }
 
 fn write(file: &Path, records: &[Record]) -> io::Result<()> {
-    let dir = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
     let mut bytes = Vec::with_capacity(HEADER + records.len() * RECORD + CHECKSUM);
     bytes.extend(MAGIC);
     bytes.extend((records.len() as u64).to_le_bytes());
     records.iter().for_each(|record| record.encode(&mut bytes));
     let checksum = Digest::of(&bytes);
     bytes.extend(checksum.as_bytes());
-    let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
-    temporary.write_all(&bytes)?;
-    temporary.persist(file)?;
-    Ok(())
+    atomic::keep(file, &bytes, Durability::Passing)
 }
 
 #[cfg(test)]

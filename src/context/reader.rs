@@ -296,8 +296,8 @@ impl ContextReader {
         self.looker.files_read()
     }
 
-    /// Writes what was learned into the file index; says whether there was anything to write.
-    pub fn save_index(&self) -> std::io::Result<bool> {
-        self.looker.index().map_or(Ok(false), FileIndex::save)
+    /// The index of its files.
+    pub fn index(&self) -> Option<&FileIndex> {
+        self.looker.index()
     }
 }

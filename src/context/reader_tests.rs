@@ -72,7 +72,7 @@ impl Scene {
     fn build(&self) -> (Digest, usize) {
         let reader = self.reader_with(Some(self.index().without_margin()), ReadOptions::default());
         let tree = reader.copied(&copy(&["."])).unwrap();
-        reader.save_index().unwrap();
+        reader.index().unwrap().save().unwrap();
         (tree.digest(), reader.files_read())
     }
 }
@@ -271,7 +271,7 @@ fn a_file_of_this_instant_is_not_trusted_next_time() {
         let reader = scene.reader_with(Some(scene.index()), ReadOptions::default());
         let tree = reader.copied(&copy(&["f"])).unwrap();
         assert_eq!(tree.file("f"), scene.copied(&["f"]).unwrap().file("f"));
-        assert!(!reader.save_index().unwrap(), "too young to be recorded");
+        assert!(!reader.index().unwrap().save().unwrap(), "too young to be recorded");
     }
 }
 
@@ -319,7 +319,7 @@ fn a_file_that_changes_while_it_is_read_is_reported_and_not_recorded() {
             let reader = scene.reader_with(Some(index), ReadOptions::default());
             reader.copied(&copy(&["big"])).unwrap();
             let changed = reader.changed_while_read();
-            assert!(changed.is_empty() || !reader.save_index().unwrap());
+            assert!(changed.is_empty() || !reader.index().unwrap().save().unwrap());
             changed == ["big"]
         });
         stop.store(true, std::sync::atomic::Ordering::Relaxed);

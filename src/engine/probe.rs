@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{EngineKind, Version};
+use crate::atomic::Durability;
 use crate::process::{self, Invocation};
-use crate::sealed;
+use crate::shelf::Shelf;
 
 /// The oldest buildah whose `--build-context` takes images (1.27), and the podman that has it in it.
 const OLDEST: Version = Version(1, 27, 0);
@@ -126,24 +127,20 @@ pub fn probe(
     kind: EngineKind,
     program: &Path,
     globals: &[OsString],
-    cache: Option<&Path>,
+    cache: Option<&Shelf>,
 ) -> anyhow::Result<Probed> {
     let stamp = stamp(kind, program, globals)?;
     let answers_of = format!("engines/{}", stamp.digest());
-    let cached = cache.map(|folder| folder.join(format!("{}.json", &stamp.digest()[..32])));
-    // What cannot be read is asked for again, and written anew.
-    let kept = cached.as_deref().and_then(|path| sealed::read::<Kept>(path, &answers_of).present());
+    let path = |shelf: &Shelf| shelf.root().join(format!("{}.json", &stamp.digest()[..32]));
+    let kept = cache.and_then(|shelf| shelf.read::<Kept>(&path(shelf), &answers_of).present());
     if let Some(kept) = kept.filter(|kept| kept.stamp == stamp) {
         // Which program is run no file says.
         return Ok(Probed { kind, program: program.to_owned(), ..kept.probed });
     }
     let probed = ask(kind, program, globals)?;
-    if let Some(path) = cached {
-        // Only saves time: a state folder that cannot be written shows up where it matters.
-        let kept = Kept { stamp, probed: probed.clone() };
-        if let Ok(bytes) = sealed::seal(&answers_of, &kept) {
-            let _ = crate::atomic::write(&path, &bytes);
-        }
+    if let Some(shelf) = cache {
+        let (path, kept) = (path(shelf), Kept { stamp, probed: probed.clone() });
+        shelf.write(&path, &answers_of, &kept, Durability::Passing).context("writing JSON")?;
     }
     Ok(probed)
 }

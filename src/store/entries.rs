@@ -14,7 +14,7 @@ use crate::key::{StepInputs, StepKey};
 /// A step that ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// What its result hangs on, by definition.
+    /// What its result hangs on, by definition; as it is kept (see `veil`) where the entry comes from the store.
     pub inputs: StepInputs,
     /// The same with the bytes that were copied, where stages or images are among the sources.
     pub by_content: Option<StepKey>,
@@ -61,6 +61,14 @@ impl Entry {
         let own = self.made_of.iter().chain(std::iter::repeat(&Edition::FIRST));
         own.zip(editions).all(|(own, now)| own == now)
     }
+}
+
+/// An entry with the key that it is kept under, which does not follow from inputs as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    key: StepKey,
+    #[serde(flatten)]
+    entry: Entry,
 }
 
 /// Tells results of one key apart: a step that is run again although its result is known (`--no-cache`, `--cache-ttl`, an
@@ -127,27 +135,26 @@ impl Store {
 
     /// The step of that key.
     pub fn entry(&self, key: &StepKey) -> Option<Entry> {
-        self.believed(key, self.read(&self.entry_path(key))?)
-    }
-
-    /// An entry that says itself that it is of this key.
-    fn believed(&self, key: &StepKey, entry: Entry) -> Option<Entry> {
-        if entry.by_content.as_ref() == Some(key) || entry.inputs.key() == *key {
-            return Some(entry);
+        let path = self.entry_path(key);
+        let kept: Kept = self.read(&path)?;
+        if kept.key == *key {
+            return Some(kept.entry);
         }
-        self.put_aside(&self.entry_path(key), "it is of another key");
+        self.put_aside(&path, "it is of another key");
         None
     }
 
     /// Keeps a step under its key by definition and, if it has one, by content.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_entry(&self, key: &StepKey, entry: &Entry) -> anyhow::Result<()> {
-        if let Some(by_content) = entry.by_content.as_ref().filter(|c| *c != key) {
-            self.write(&self.entry_path(by_content), entry)?;
+        let entry = Entry { inputs: self.veil().kept(&entry.inputs), ..entry.clone() };
+        if let Some(by_content) = entry.by_content.clone().filter(|c| c != key) {
+            let path = self.entry_path(&by_content);
+            self.write_synced(&path, &Kept { key: by_content, entry: entry.clone() })?;
         }
-        self.write(&self.entry_path(key), entry)
+        self.write_synced(&self.entry_path(key), &Kept { key: key.clone(), entry })
     }
 
     /// All steps with the keys they are kept under.
@@ -189,10 +196,10 @@ impl Store {
     /// Keeps a listing of files, if it is not there yet.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_tree<T: Serialize>(&self, digest: &str, tree: &T) -> anyhow::Result<()> {
         let path = self.tree_path(digest);
-        if path.exists() {
+        if path.is_file() {
             return Ok(());
         }
         self.write(&path, tree)
@@ -229,7 +236,7 @@ impl Store {
     /// Keeps the keys for next time.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When they cannot be written as JSON.
     pub fn put_nearest(&self, identity: &str, nearest: &Nearest) -> anyhow::Result<()> {
         self.write(&self.nearest_path(identity), nearest)
     }
@@ -257,9 +264,18 @@ impl Store {
     /// Keeps how much the cache holds.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_usage(&self, usage: &Usage) -> anyhow::Result<()> {
         self.write(&self.root.join("usage.json"), usage)
+    }
+
+    /// Forgets how much the cache held.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn forget_usage(&self) -> std::io::Result<()> {
+        self.forget_file(&self.root.join("usage.json"))?;
+        self.forget_file(&self.root.join("swept"))
     }
 
     fn short_name_path(&self, name: &str) -> PathBuf {
@@ -275,7 +291,7 @@ impl Store {
     /// Keeps what a short name stands for.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn put_short_name<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
         self.write(&self.short_name_path(name), value)
     }

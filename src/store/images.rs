@@ -22,10 +22,10 @@ impl Store {
         self.root.join("images").join(&id.as_str()[..2]).join(format!("{id}.json"))
     }
 
-    /// Keeps an image's manifest and config.
+    /// Keeps an image's manifest and config; entries point at them.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When they cannot be written as JSON.
     pub fn put_image(&self, image: &ComposedImage) -> anyhow::Result<()> {
         if self.image(&image.id).is_some() {
             return Ok(());
@@ -35,7 +35,7 @@ impl Store {
         else {
             return Ok(());
         };
-        self.write(&self.image_path(&image.id), &Kept { config, manifest })
+        self.write_synced(&self.image_path(&image.id), &Kept { config, manifest })
     }
 
     /// An image as it was kept.

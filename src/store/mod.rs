@@ -13,92 +13,125 @@
 //!     copied.json             digests of bytes copied from images
 //!     usage.json              how much the cache holds
 //!     names.json              stage images that are kept by name, by build identity and stage
+//!     names-copy.json         the same, for when the other one is damaged
 //!     locks/                  advisory locks
+//!     secret.json             the key of digests that stand for values
 //!     unreadable/             what was put aside
+//!     short-names/            what short names stood for
+//!     swept                   when it was last swept
 //! ```
 //!
-//! Every file is written whole and renamed. All but the records and the index are sealed: one that is not what it was
-//! written as is told of, put aside and counts as not there. Nothing here decides anything.
+//! Every file is written whole and renamed, for this user alone (or the group that shares the folder). All but the records
+//! and the index are sealed: see `shelf` for what becomes of one that is not what it was written as, and `trust` for whose
+//! folder is taken at all. Nothing here decides anything.
 
+mod aged;
 mod copied;
 mod entries;
 mod images;
 mod lock;
 mod names;
 mod records;
+mod secret;
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sealed::{self, Sealed};
+use crate::atomic::Durability;
+use crate::sealed::Sealed;
+use crate::shelf::Shelf;
+use crate::trust;
+use crate::veil::Veil;
+pub use aged::{Aged, LONG};
 pub use entries::{Edition, Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
 pub use records::RecordFile;
 
 /// The state folder of all storages: `STAGECACHE_HOME`, `/var/lib/stagecache` for root, else
-/// `$XDG_STATE_HOME/stagecache`.
+/// `$XDG_STATE_HOME/stagecache`. It need not be there yet.
 ///
 /// # Errors
-/// When neither variable nor `HOME` is set for an ordinary user.
+/// When neither variable nor `HOME` is set for an ordinary user, or somebody else can decide what is in it.
 pub fn state_folder() -> anyhow::Result<PathBuf> {
+    trust::folder(&wanted_folder()?)
+}
+
+fn wanted_folder() -> anyhow::Result<PathBuf> {
     if let Some(home) = env::var_os("STAGECACHE_HOME").filter(|v| !v.is_empty()) {
         return std::path::absolute(PathBuf::from(home)).context("reading STAGECACHE_HOME");
     }
     if nix::unistd::geteuid().is_root() && env::var_os("_CONTAINERS_ROOTLESS_UID").is_none() {
         return Ok("/var/lib/stagecache".into());
     }
-    if let Some(state) = env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()) {
-        return Ok(PathBuf::from(state).join("stagecache"));
+    // A relative one is to be ignored, as its specification has it.
+    let set = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(state) = set("XDG_STATE_HOME") {
+        return Ok(state.join("stagecache"));
     }
-    match env::var_os("HOME") {
-        Some(home) => Ok(PathBuf::from(home).join(".local/state/stagecache")),
+    match set("HOME") {
+        Some(home) => Ok(home.join(".local/state/stagecache")),
         None => bail!("no state folder: set STAGECACHE_HOME, XDG_STATE_HOME or HOME"),
     }
+}
+
+/// Makes the state folder where it is not there; one that cannot be made is told of when something is to be written.
+///
+/// # Errors
+/// When somebody else was faster, and can decide what is in it.
+pub fn make_state_folder(path: &Path) -> anyhow::Result<()> {
+    if !path.exists() {
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        trust::folder(path)?;
+    }
+    Ok(())
 }
 
 /// What is kept for one storage.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
-    /// What was found unreadable, for people.
-    troubles: Arc<Mutex<Vec<String>>>,
+    shelf: Shelf,
+    veil: Arc<OnceLock<Veil>>,
     /// Digests of copied bytes, once they were asked for.
     copied: Arc<Mutex<Option<copied::Copied>>>,
 }
 
 impl Store {
-    /// Opens, and where needed creates, the folder for the storage at this graph root.
-    ///
-    /// # Errors
-    /// When the folder cannot be made or written.
-    pub fn open(state: &Path, graph_root: &Path, driver: &str) -> anyhow::Result<Self> {
+    /// Opens, and where needed creates, the folder for the storage at this graph root. Where it cannot be made nothing is
+    /// kept, which is told.
+    pub fn open(state: &Path, graph_root: &Path, driver: &str) -> Self {
         let identity = format!("{}\n{driver}", graph_root.display());
         let digest = blake3::hash(identity.as_bytes()).to_hex();
         let root = state.join("storages").join(&digest[..16]);
-        let about = root.join("storage.json");
-        if !about.exists() {
-            let text = serde_json::json!({"graph_root": graph_root, "driver": driver});
-            crate::atomic::write(&about, text.to_string().as_bytes()).with_context(|| {
-                format!(
-                    "writing the state folder {} (free some space, or set STAGECACHE_HOME to a folder that can be written)",
-                    root.display()
-                )
-            })?;
+        let store =
+            Self { shelf: Shelf::new(root.clone()), root, veil: Arc::default(), copied: Arc::default() };
+        let about = store.root.join("storage.json");
+        if !about.is_file() {
+            let text = serde_json::json!({"graph_root": graph_root, "driver": driver}).to_string();
+            let write = |path: &Path| crate::atomic::keep(path, text.as_bytes(), Durability::Passing);
+            let _ = store.shelf.kept(&about, write);
         }
-        Ok(Self { root, troubles: Arc::default(), copied: Arc::default() })
+        store
     }
 
-    /// The stores of all storages that the state folder knows.
+    /// The stores of all storages that the state folder knows, to look at.
     pub fn all(state: &Path) -> Vec<Self> {
         let folders = fs::read_dir(state.join("storages")).into_iter().flatten().flatten();
-        let store = |root| Self { root, troubles: Arc::default(), copied: Arc::default() };
-        folders.map(|folder| store(folder.path())).collect()
+        let roots = folders.map(|folder| folder.path());
+        let store = |root: PathBuf| Self {
+            shelf: Shelf::to_look_at(root.clone()),
+            root,
+            veil: Arc::default(),
+            copied: Arc::default(),
+        };
+        roots.map(store).collect()
     }
 
     /// The folder.
@@ -111,49 +144,36 @@ impl Store {
         self.root.join("index")
     }
 
-    /// Files that were put aside since this was last asked, with what is wrong with them.
-    pub fn troubles(&self) -> Vec<String> {
-        std::mem::take(&mut self.troubles.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The files, for who has to tell of one.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
-    /// What a file is: its path in this folder.
-    fn is(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+    /// What is to be told since this was last asked: files that cannot be used, and that nothing can be kept.
+    pub fn troubles(&self) -> Vec<String> {
+        self.shelf.troubles()
     }
 
     /// What is in a sealed file; one that cannot be read is put aside.
     fn read<T: DeserializeOwned>(&self, path: &Path) -> Option<T> {
-        match sealed::read(path, &self.is(path)) {
-            Sealed::Present(value) => Some(value),
-            Sealed::Absent => None,
-            Sealed::Unreadable(why) => {
-                self.put_aside(path, &why);
-                None
-            }
-        }
+        self.read_sealed(path).present()
     }
 
-    /// Moves a file away that is not what it should be, and remembers to tell of it.
+    fn read_sealed<T: DeserializeOwned>(&self, path: &Path) -> Sealed<T> {
+        self.shelf.read(path, &self.shelf.is(path))
+    }
+
     fn put_aside(&self, path: &Path, why: &str) {
-        let folder = self.root.join("unreadable");
-        let name = path.file_name().unwrap_or_default();
-        // Another process may have been faster, or nothing may be written here: then it is only told of.
-        let moved = fs::create_dir_all(&folder).and_then(|()| fs::rename(path, folder.join(name)));
-        let what = if moved.is_ok() { ", it was put aside into unreadable/" } else { "" };
-        let told = format!("{} cannot be used: {why}{what}", path.display());
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        if !troubles.contains(&told) {
-            troubles.push(told);
-        }
+        self.shelf.put_aside(path, why);
     }
 
+    /// Writes what may get lost when the machine crashes; what cannot be written is told of.
     fn write<T: Serialize>(&self, path: &Path, value: &T) -> anyhow::Result<()> {
-        let bytes = sealed::seal(&self.is(path), value).context("writing JSON")?;
-        crate::atomic::write(path, &bytes).with_context(|| {
-            format!(
-                "writing {} (free some space, or set STAGECACHE_HOME to a folder that can be written)",
-                path.display()
-            )
-        })
+        self.shelf.write(path, &self.shelf.is(path), value, Durability::Passing).context("writing JSON")
+    }
+
+    /// Writes what others rely on.
+    fn write_synced<T: Serialize>(&self, path: &Path, value: &T) -> anyhow::Result<()> {
+        self.shelf.write(path, &self.shelf.is(path), value, Durability::Synced).context("writing JSON")
     }
 }

@@ -1,59 +1,80 @@
 //! Records of builds: written when a build starts, as it goes, and when it ends.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, anyhow, bail};
+use serde::Deserialize;
 
 use super::Store;
-use crate::record::BuildRecord;
+use crate::atomic::{self, Durability};
+use crate::record::{BuildRecord, SCHEMA};
+use crate::sealed::{self, Sealed};
+use crate::shelf::Shelf;
 
-/// The record of a build that runs; every change is on the disk when it returns.
+/// Longer than any record of a build.
+const LONGEST: u64 = 256 << 20;
+
+/// The record of a build that runs; every change is on the disk when it returns, where that can be written.
 #[derive(Debug)]
 pub struct RecordFile {
     path: PathBuf,
+    shelf: Shelf,
     record: Mutex<BuildRecord>,
 }
 
 impl RecordFile {
     /// Changes the record; the change is on the disk with the next [`RecordFile::update`].
     pub fn change(&self, change: impl FnOnce(&mut BuildRecord)) {
-        change(&mut self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        change(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Changes the record and writes it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn update(&self, change: impl FnOnce(&mut BuildRecord)) -> anyhow::Result<()> {
-        let mut record = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut record);
-        write(&self.path, &record, false)
+        self.write(&record, Durability::Passing)
     }
 
     /// Changes the record and sees to it that it survives a crash of the machine.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written as JSON.
     pub fn finish(&self, change: impl FnOnce(&mut BuildRecord)) -> anyhow::Result<BuildRecord> {
-        let mut record = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut record);
-        write(&self.path, &record, true)?;
+        self.write(&record, Durability::Whole)?;
         Ok(record.clone())
+    }
+
+    fn write(&self, record: &BuildRecord, durability: Durability) -> anyhow::Result<()> {
+        let bytes = bytes_of(record)?;
+        let _ = self.shelf.kept(&self.path, |path| atomic::keep(path, &bytes, durability));
+        Ok(())
     }
 }
 
-fn write(path: &std::path::Path, record: &BuildRecord, durably: bool) -> anyhow::Result<()> {
-    let bytes = serde_json::to_vec_pretty(record).context("writing a build record")?;
-    let written =
-        if durably { crate::atomic::write_durably(path, &bytes) } else { crate::atomic::write(path, &bytes) };
-    written.with_context(|| {
-        format!(
-            "writing the build record {} (free some space, or set STAGECACHE_HOME to a folder that can be written)",
-            path.display()
-        )
-    })
+fn bytes_of(record: &BuildRecord) -> anyhow::Result<Vec<u8>> {
+    serde_json::to_vec_pretty(record).context("writing a build record")
+}
+
+fn open(bytes: &[u8]) -> Sealed<BuildRecord> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u32,
+    }
+    match serde_json::from_slice::<Schema>(bytes) {
+        Ok(Schema { schema }) if schema > SCHEMA => return Sealed::Later(schema),
+        Ok(_) => {}
+        Err(error) => return Sealed::Unreadable(error.to_string()),
+    }
+    let record = serde_json::from_slice(bytes);
+    record.map_or_else(|error| Sealed::Unreadable(error.to_string()), Sealed::Present)
 }
 
 impl Store {
@@ -69,20 +90,20 @@ impl Store {
     /// Starts the record of a build.
     ///
     /// # Errors
-    /// When it cannot be written, or another build has that id.
+    /// When another build has that id.
     pub fn start_record(&self, record: BuildRecord) -> anyhow::Result<RecordFile> {
         let path = self.record_path(&record.build_id);
+        let bytes = bytes_of(&record)?;
         // Of two builds that start at once with one id the first has it.
-        if let Err(error) = fs::File::create_new(&path)
-            && error.kind() == std::io::ErrorKind::AlreadyExists
+        if let Err(error) = self.shelf.kept(&path, |path| atomic::keep_new(path, &bytes))
+            && error.kind() == ErrorKind::AlreadyExists
         {
             bail!(
                 "--build-id={}: there is a record of a build of that id; give another one, or leave it out",
                 record.build_id
             );
         }
-        write(&path, &record, false)?;
-        Ok(RecordFile { path, record: Mutex::new(record) })
+        Ok(RecordFile { path, shelf: self.shelf.clone(), record: Mutex::new(record) })
     }
 
     /// The ids of all builds, oldest first.
@@ -97,19 +118,40 @@ impl Store {
         ids
     }
 
+    /// What there is of a build's record; one that cannot be read has been put aside, and told of.
+    fn read_record(&self, build_id: &str) -> Sealed<BuildRecord> {
+        let path = self.record_path(build_id);
+        let read = match sealed::plain_file(&path, LONGEST) {
+            Ok(Some(bytes)) => open(&bytes),
+            Ok(None) => Sealed::Absent,
+            Err(why) => Sealed::Unreadable(why),
+        };
+        match &read {
+            Sealed::Present(_) | Sealed::Absent => {}
+            Sealed::Later(_) => self.shelf.leave(&path),
+            Sealed::Unreadable(why) => self.put_aside(&path, why),
+        }
+        read
+    }
+
     /// The record of a build.
     ///
     /// # Errors
     /// When there is none of that id or it cannot be read.
     pub fn record(&self, build_id: &str) -> anyhow::Result<BuildRecord> {
-        let path = self.record_path(build_id);
-        let bytes = fs::read(&path).with_context(|| format!("reading the record of build {build_id}"))?;
-        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))
+        match self.read_record(build_id) {
+            Sealed::Present(record) => Ok(record),
+            Sealed::Absent => bail!("there is no record of build {build_id}"),
+            Sealed::Later(schema) => bail!(
+                "the record of build {build_id} has schema {schema}, and this program reads {SCHEMA}: take the one that wrote it"
+            ),
+            Sealed::Unreadable(why) => bail!("the record of build {build_id} cannot be read: {why}"),
+        }
     }
 
     /// All records that can be read, oldest first.
     pub fn records(&self) -> Vec<BuildRecord> {
-        self.build_ids().iter().filter_map(|id| self.record(id).ok()).collect()
+        self.build_ids().iter().filter_map(|id| self.read_record(id).present()).collect()
     }
 
     /// The one build whose id starts with `prefix`, or that `latest` stands for.

@@ -1,6 +1,8 @@
 //! Removes what was chosen: names and images through the engine, files from the store.
 
-use crate::engine::Engine;
+use serde::Serialize;
+
+use crate::engine::{Engine, EngineError};
 use crate::store::Store;
 
 use super::Removal;
@@ -8,15 +10,36 @@ use super::Removal;
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// What the engine would not remove, with its reason.
-    pub refused: Vec<(String, String)>,
+    /// What the engine would not remove.
+    pub refused: Vec<Refused>,
 }
 
-/// Removes it. What the engine refuses (an image that a container uses) stays, and so does what is kept about it.
+/// A name or an image that the engine would not remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Which.
+    pub what: String,
+    /// What the engine said.
+    pub why: String,
+    /// Whether a container uses it: then it goes with a later prune, as with the engines' own.
+    pub in_use: bool,
+}
+
+impl Refused {
+    fn new(what: &str, error: &EngineError) -> Self {
+        let why = error.to_string();
+        // buildah 1.28 and podman 4.3 to 5.8: "image used by ID: image is in use by a container".
+        let in_use = why.contains("is in use by a container");
+        Self { what: what.to_owned(), why, in_use }
+    }
+}
+
+/// Removes it. What the engine refuses (an image that a container uses) stays, and so does what is kept about it; `removal`
+/// is what really went then.
 ///
 /// # Errors
 /// When the storage cannot be read or the store not be written.
-pub fn carry_out(engine: &dyn Engine, store: &Store, removal: &Removal) -> anyhow::Result<Done> {
+pub fn carry_out(engine: &dyn Engine, store: &Store, removal: &mut Removal) -> anyhow::Result<Done> {
     let mut done = Done::default();
     let names: Vec<String> = removal.names.iter().map(|going| going.name.clone()).collect();
     // The engine takes along what has no name and nothing on top of it.
@@ -36,10 +59,12 @@ pub fn carry_out(engine: &dyn Engine, store: &Store, removal: &Removal) -> anyho
     if !forgotten.is_empty() {
         store.forget_names(&forgotten)?;
     }
+    removal.names.retain(|going| listing.named(&going.name).is_none());
+    removal.images.retain(|id| !listing.contains(id));
+    removal.entries.retain(|key| !store.entry(key).is_some_and(|entry| listing.contains(&entry.image)));
+    removal.configs.retain(|id| !listing.contains(id));
     for key in &removal.entries {
-        if store.entry(key).is_some_and(|entry| !listing.contains(&entry.image)) {
-            gone(store.forget_entry(key))?;
-        }
+        gone(store.forget_entry(key))?;
     }
     for tree in &removal.trees {
         gone(store.forget_tree(tree))?;
@@ -49,6 +74,12 @@ pub fn carry_out(engine: &dyn Engine, store: &Store, removal: &Removal) -> anyho
     }
     for identity in &removal.nearest {
         gone(store.forget_nearest(identity))?;
+    }
+    for image in &removal.configs {
+        gone(store.forget_image(image))?;
+    }
+    for path in &removal.files {
+        gone(store.forget_file(path))?;
     }
     Ok(done)
 }
@@ -67,7 +98,7 @@ pub(super) fn remove(engine: &dyn Engine, what: &[String], done: &mut Done) {
             continue;
         }
         if let Err(error) = engine.remove(std::slice::from_ref(one)) {
-            done.refused.push((one.clone(), error.to_string()));
+            done.refused.push(Refused::new(one, &error));
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::names;
 use crate::record::{BuildRecord, StageRecord};
-use crate::store::{Entry, Nearest, Store};
+use crate::recording;
+use crate::store::{Aged, Entry, LONG, Nearest, Store};
 
 /// Everything that upkeep decides by, gathered once.
 #[derive(Debug, Default)]
@@ -24,8 +25,16 @@ pub struct Census {
     pub entries: BTreeMap<StepKey, Entry>,
     /// The keys of last time.
     pub nearest: Vec<(String, Nearest)>,
+    /// Build identities of which nothing has changed for long.
+    pub old_nearest: BTreeSet<String>,
     /// Listings of files.
     pub trees: Vec<String>,
+    /// Images that are kept as manifest and config.
+    pub configs: BTreeSet<ImageId>,
+    /// Images of steps that are not in the storage, and can be had again from what is kept of them.
+    pub revivable: BTreeSet<ImageId>,
+    /// Files that nothing refers to by name.
+    pub passing: Vec<Aged>,
     /// When each image was made, where no record tells of it.
     pub created: HashMap<ImageId, String>,
 }
@@ -40,14 +49,26 @@ impl Census {
         let named = listing.iter().filter(|(_, image)| image.names.iter().any(|name| is_ours(name)));
         let created =
             named.filter_map(|(id, _)| Some((id.clone(), engine.image(id).ok()?.created().to_owned())));
+        let entries: BTreeMap<StepKey, Entry> = store.entries().into_iter().collect();
+        let configs: BTreeSet<ImageId> = store.kept_images().into_iter().collect();
+        let missing = entries.values().map(|entry| &entry.image);
+        let missing = missing.filter(|id| configs.contains(id) && !listing.contains(id));
+        let can_be_had = |id: &&ImageId| {
+            let kept = store.image(id).and_then(|kept| kept.stored().ok());
+            kept.is_some_and(|image| engine.has_layers(&image.diff_ids()))
+        };
         Ok(Self {
             created: created.collect(),
             layers: engine.layers()?,
             kept: store.kept(),
             records: store.records(),
-            entries: store.entries().into_iter().collect(),
             nearest: store.all_nearest(),
+            old_nearest: store.nearest_unchanged_for(LONG).into_iter().collect(),
             trees: store.trees(),
+            revivable: missing.filter(can_be_had).cloned().collect(),
+            passing: store.passing_files(),
+            entries,
+            configs,
             listing,
         })
     }
@@ -57,6 +78,22 @@ impl Census {
         let images = self.listing.iter();
         images
             .flat_map(|(id, image)| image.names.iter().filter(|n| is_ours(n)).map(move |n| (n.as_str(), id)))
+    }
+
+    /// Stages that builds of ours have left something of.
+    pub fn stage_names(&self) -> BTreeSet<&str> {
+        let recorded = self.records.iter().flat_map(|record| &record.stages);
+        let of_names = self.our_names().filter_map(|(name, _)| slug_of(name));
+        recorded.map(|stage| stage.name.as_str()).chain(of_names).collect()
+    }
+
+    /// Images of stages of these slugs.
+    pub fn of_stages(&self, slugs: &[String]) -> BTreeSet<&ImageId> {
+        let is_one = |slug: &str| slugs.iter().any(|wanted| wanted == slug);
+        let recorded = self.records.iter().flat_map(|record| &record.stages);
+        let recorded = recorded.filter(|stage| is_one(&names::slug(&stage.name)));
+        let of_names = self.our_names().filter(|(name, _)| slug_of(name).is_some_and(is_one));
+        recorded.flat_map(recording::images).chain(of_names.map(|(_, id)| id)).collect()
     }
 
     /// Images that builds of ours left and that are in the storage.
@@ -114,7 +151,9 @@ impl Census {
                 let mut next = Some(stage);
                 while let Some(stage) = next {
                     found.extend(handed_on(stage));
-                    next = stage.base.stage.and_then(|below| record.stages.get(below));
+                    // A stage stands on earlier ones; a record that says otherwise is damaged.
+                    let below = stage.base.stage.filter(|below| *below < stage.index);
+                    next = below.and_then(|below| record.stages.get(below)).filter(|b| b.index < stage.index);
                 }
             }
         }
@@ -214,6 +253,12 @@ pub fn usage(listing: &Listing, layers: &Layers) -> u64 {
 fn foreign_layers<'a>(listing: &'a Listing, layers: &'a Layers) -> HashSet<&'a str> {
     let foreign = listing.iter().filter(|(_, image)| image.names.iter().any(|name| !is_ours(name)));
     foreign.flat_map(|(_, image)| layers.chain(&image.top_layer)).collect()
+}
+
+/// The slug of the stage that a name of ours is of.
+fn slug_of(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix(names::REPOSITORY)?.strip_prefix('/')?;
+    rest.rsplit_once(':').map(|(slug, _)| slug)
 }
 
 /// Whether a name is one that we gave.

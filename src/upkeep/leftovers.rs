@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::carry_out::remove;
-use super::{Done, LOCK};
+use super::{Done, LOCK, Refused};
 use crate::engine::{Engine, Layers, Listing};
 use crate::image::ImageId;
 use crate::store::Store;
@@ -68,8 +68,8 @@ pub fn clear_away(
 }
 
 fn refused(done: &Done) -> anyhow::Result<()> {
-    match done.refused.first() {
-        Some((what, why)) => anyhow::bail!("{what}: {why}"),
+    match done.refused.iter().find(|refused| !refused.in_use) {
+        Some(Refused { what, why, .. }) => anyhow::bail!("{what}: {why}"),
         None => Ok(()),
     }
 }

@@ -13,13 +13,15 @@ mod census;
 mod leftovers;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 pub use bound::Bound;
-pub use carry_out::{Done, carry_out};
+pub use carry_out::{Done, Refused, carry_out};
 pub use census::{Census, usage};
 pub use leftovers::{Leftovers, clear_away};
 
@@ -27,11 +29,18 @@ use crate::engine::Engine;
 use crate::image::ImageId;
 use crate::key::{Content, StepKey};
 use crate::names;
-use crate::record::BuildStatus;
-use crate::store::{Store, Usage};
+use crate::record::{BuildRecord, BuildStatus};
+use crate::recording;
+use crate::store::{LONG, Store, Usage};
 
 /// The lock that builds share and that upkeep holds alone.
 pub const LOCK: &str = "builds";
+
+/// So many records stay whatever their age; older ones while they are not older than [`LONG`], or an image is left.
+pub const RECORDS: usize = 1000;
+
+/// So long nothing is swept after a sweep.
+const PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is asked to go. Choices hold together: what is older, and beyond the last so many.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +59,19 @@ pub struct Wish {
     pub spared: BTreeSet<String>,
     /// Records and the keys of last time too.
     pub records: bool,
+    /// No image, only files that nothing needs.
+    pub files_alone: bool,
+}
+
+impl Wish {
+    /// Whether nothing is to be left.
+    pub fn is_for_all(&self) -> bool {
+        self.all
+            && self.records
+            && self.unused_since.is_none()
+            && self.keep_stages.is_none()
+            && self.stages.is_empty()
+    }
 }
 
 /// A stage image's name that goes.
@@ -82,6 +104,10 @@ pub struct Removal {
     pub nearest: Vec<String>,
     /// Names that are noted as kept and that no image bears.
     pub stale_names: Vec<String>,
+    /// Images whose manifest and config are kept for nothing.
+    pub configs: Vec<ImageId>,
+    /// Files that only save time, and have not for long.
+    pub files: Vec<PathBuf>,
 }
 
 impl Removal {
@@ -97,21 +123,27 @@ pub fn choose(census: &Census, wish: &Wish) -> Removal {
     let gone: BTreeSet<&str> = names.iter().map(|going| going.name.as_str()).collect();
     let kept = census.still_named(&gone);
     let needed = census.needed(&kept);
-    let mut images: Vec<ImageId> =
-        census.ours().filter(|id| !kept.contains(*id) && !needed.contains(id)).cloned().collect();
+    let slugs: Vec<String> = wish.stages.iter().map(|stage| names::slug(stage)).collect();
+    let of_stages = (!slugs.is_empty()).then(|| census.of_stages(&slugs));
+    let may_go = |id: &&ImageId| !wish.files_alone && of_stages.as_ref().is_none_or(|own| own.contains(id));
+    let unneeded = census.ours().filter(|id| !kept.contains(*id) && !needed.contains(id));
+    let mut images: Vec<ImageId> = unneeded.filter(may_go).cloned().collect();
     census.topmost_first(&mut images);
     let going: BTreeSet<&ImageId> = images.iter().collect();
-    let there = |id: &ImageId| census.listing.contains(id) && !going.contains(id);
+    let is_for_all = wish.is_for_all();
+    let can_be_had = |id: &ImageId| !is_for_all && census.revivable.contains(id);
+    let there = |id: &ImageId| census.listing.contains(id) && !going.contains(id) || can_be_had(id);
     let bytes = census.bytes_of(&going);
 
-    let records = if wish.records { chosen_records(census, wish, &there) } else { Vec::new() };
+    let records = chosen_records(census, wish, &there);
     let nearest: Vec<String> = census
         .nearest
         .iter()
-        .filter(|(_, nearest)| {
+        .filter(|(identity, nearest)| {
             let mut keys = nearest.stages.values().flat_map(|stage| &stage.steps);
             let alive = keys.any(|key| census.entries.get(key).is_some_and(|entry| there(&entry.image)));
-            wish.records && (wish.all && wish.unused_since.is_none() || !alive)
+            let asked = wish.records && (wish.all && wish.unused_since.is_none() || !alive);
+            asked || !alive && census.old_nearest.contains(identity)
         })
         .map(|(identity, _)| identity.clone())
         .collect();
@@ -134,6 +166,14 @@ pub fn choose(census: &Census, wish: &Wish) -> Removal {
         .collect();
     let stale = census.kept.values().flatten().filter(|name| census.listing.named(name).is_none());
     let stale: BTreeSet<String> = stale.cloned().collect();
+    let gone_records: BTreeSet<&str> = records.iter().map(String::as_str).collect();
+    let left = census.records.iter().filter(|record| !gone_records.contains(record.build_id.as_str()));
+    let named = left.flat_map(|record| &record.stages).flat_map(recording::images);
+    let referred: BTreeSet<&ImageId> = stay.iter().map(|(_, entry)| &entry.image).chain(named).collect();
+    let needless = |id: &&ImageId| !there(id) && (is_for_all || !referred.contains(id));
+    let configs: Vec<ImageId> = census.configs.iter().filter(needless).cloned().collect();
+    let old = census.passing.iter().filter(|file| is_for_all || file.age > LONG);
+    let files: Vec<PathBuf> = old.map(|file| file.path.clone()).collect();
     Removal {
         names,
         images,
@@ -143,6 +183,8 @@ pub fn choose(census: &Census, wish: &Wish) -> Removal {
         records,
         nearest,
         stale_names: stale.into_iter().collect(),
+        configs,
+        files,
     }
 }
 
@@ -191,17 +233,25 @@ fn chosen_names(census: &Census, wish: &Wish) -> Vec<NameGoing> {
 }
 
 fn chosen_records(census: &Census, wish: &Wish, there: &dyn Fn(&ImageId) -> bool) -> Vec<String> {
-    let goes = |record: &&crate::record::BuildRecord| {
+    // As many as stay whatever their age.
+    let mut started: Vec<&str> = census.records.iter().map(|record| record.started.as_str()).collect();
+    started.sort_unstable();
+    let last = started.len().checked_sub(RECORDS).and_then(|first| started.get(first)).copied();
+    let long_ago = Timestamp::now().checked_sub(SignedDuration::try_from(LONG).unwrap_or_default()).ok();
+    let goes = |record: &&BuildRecord| {
         let runs = record.status == BuildStatus::Running && record.ended.is_none() && alive(record.pid);
         let images = record.stages.iter().flat_map(|stage| stage.image.iter().chain(&stage.tip));
         let of_target = record.result.as_ref().map(|result| &result.image);
         let left = images.chain(of_target).any(there);
         let started: Option<Timestamp> = record.started.parse().ok();
-        !runs
-            && match wish.unused_since {
-                Some(since) => started.is_none_or(|started| started < since),
-                None => wish.all || !left,
-            }
+        let is_beyond = last.is_some_and(|last| record.started.as_str() < last)
+            && long_ago.is_some_and(|long_ago| started.is_none_or(|started| started < long_ago));
+        let asked = match wish.unused_since {
+            _ if !wish.records => is_beyond && !left,
+            Some(since) => started.is_none_or(|started| started < since),
+            None => wish.all || !left,
+        };
+        !runs && asked
     };
     census.records.iter().filter(goes).map(|record| record.build_id.clone()).collect()
 }
@@ -210,6 +260,23 @@ fn chosen_records(census: &Census, wish: &Wish, there: &dyn Fn(&ImageId) -> bool
 pub fn alive(pid: u32) -> bool {
     let Ok(pid) = i32::try_from(pid) else { return false };
     !matches!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None), Err(nix::errno::Errno::ESRCH))
+}
+
+/// Takes away the files that nothing needs any more, after a build that made something, and not each time.
+///
+/// # Errors
+/// When the storage cannot be read, or a file cannot be removed.
+pub fn sweep(engine: &dyn Engine, store: &Store) -> anyhow::Result<()> {
+    if !store.not_swept_for(PAUSE) {
+        return Ok(());
+    }
+    let Some(_lock) = store.try_lock(LOCK)? else { return Ok(()) };
+    let census = Census::new(engine, store).context("looking through the cache")?;
+    let mut removal = choose(&census, &Wish { files_alone: true, ..Wish::default() });
+    carry_out(engine, store, &mut removal)?;
+    store.tidy(PAUSE);
+    store.note_sweep();
+    Ok(())
 }
 
 /// Keeps the cache below the bound, after a build that made something; the names in `spared` are that build's.
@@ -236,8 +303,8 @@ pub fn enforce(
     let Some(_lock) = store.try_lock(LOCK)? else { return Ok(None) };
     let census = Census::new(engine, store).context("looking through the cache")?;
     let wish = Wish { keep_bytes: Some(bytes), spared: spared.iter().cloned().collect(), ..Wish::default() };
-    let removal = choose(&census, &wish);
-    carry_out(engine, store, &removal)?;
+    let mut removal = choose(&census, &wish);
+    carry_out(engine, store, &mut removal)?;
     Ok(Some(removal))
 }
 

@@ -108,3 +108,61 @@ fn names_without_an_image_and_listings_without_a_step_go() {
     };
     assert_eq!(removal, expected);
 }
+
+/// A record of a build that left this image.
+fn record(n: usize, started: &str, image: Option<&ImageId>) -> BuildRecord {
+    let stages = image.map(|id| {
+        serde_json::json!({
+            "index": 0, "name": "s", "alias": null, "lines": [1, 2], "status": "built", "key": null, "image": id,
+            "tip": null, "image_name": null, "diff_ids": [], "steps": [], "inputs": [],
+            "base": {"kind": "scratch", "written": "scratch", "expanded": "scratch", "canonical": null, "image": null,
+                     "stage": null, "root": null},
+        })
+    });
+    serde_json::from_value(serde_json::json!({
+        "schema": 1, "build_id": format!("build-{n}"), "status": "succeeded", "started": started, "ended": null, "pid": 1,
+        "error": null, "tool": "t", "platform": "linux/amd64", "result": null,
+        "stages": stages.into_iter().collect::<Vec<_>>(),
+        "engine": {"name": "buildah", "version": "1", "buildah": "1", "driver": "vfs", "graph_root": "/"},
+        "request": {"containerfile": "-", "containerfile_digest": "", "built_digest": "", "context": "/", "ignore_file": null,
+                    "target": null, "layers": true, "names": [], "args": {}, "public_args": {}},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn the_last_records_stay_and_so_do_young_ones_and_those_whose_images_are_there() {
+    let mut census = three_leaves();
+    let a = ImageId::parse(&"a".repeat(64)).unwrap();
+    let at = |n: usize| format!("2024-01-01T{:02}:{:02}:00Z", n / 60, n % 60);
+    census.records = (0..RECORDS + 3).map(|n| record(n, &at(n), (n == 1).then_some(&a))).collect();
+    let gone = |census: &Census| choose(census, &Wish::default()).records;
+    assert_eq!(gone(&census), ["build-0", "build-2"], "the image of the second one is there");
+    let now = Timestamp::now().to_string();
+    census.records.iter_mut().for_each(|record| record.started.clone_from(&now));
+    assert_eq!(gone(&census), [""; 0], "all of them are young");
+    census.records.truncate(RECORDS);
+    census.records.iter_mut().for_each(|record| record.started = at(0));
+    assert_eq!(gone(&census), [""; 0], "there are no more than stay");
+}
+
+#[test]
+fn a_record_that_stands_on_itself_is_followed_once() {
+    let mut census = three_leaves();
+    let a = ImageId::parse(&"a".repeat(64)).unwrap();
+    let mut damaged = record(0, "2024-01-01T00:00:00Z", Some(&a));
+    damaged.stages[0].base.stage = Some(0);
+    census.records.push(damaged);
+    assert!(choose(&census, &Wish::default()).images.is_empty());
+}
+
+#[test]
+fn what_is_kept_of_an_image_goes_with_the_last_that_refers_to_it() {
+    let mut census = three_leaves();
+    let id = |letter: &str| ImageId::parse(&letter.repeat(64)).unwrap();
+    census.configs.extend([id("a"), id("d"), id("e")]);
+    census.records.push(record(0, "2024-01-01T00:00:00Z", Some(&id("d"))));
+    assert_eq!(choose(&census, &Wish::default()).configs, [id("e")]);
+    let all = Wish { all: true, records: true, ..Wish::default() };
+    assert_eq!(choose(&census, &all).configs, [id("a"), id("d"), id("e")]);
+}

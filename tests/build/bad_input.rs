@@ -327,34 +327,6 @@ fn an_engine_that_is_too_old_is_refused_with_its_version() {
 }
 
 #[test]
-fn a_state_folder_that_cannot_be_written_is_named_with_the_way_out() {
-    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN true\n");
-    let mut command = scenario.build_command(&[]);
-    command.arg(scenario.context()).env("STAGECACHE_HOME", "/proc/no-such-folder");
-    refused(&scenario, scenario.ended(command), &["/proc/no-such-folder", "STAGECACHE_HOME"]);
-}
-
-#[test]
-fn a_full_state_folder_is_an_error_and_the_next_build_is_whole() {
-    // /dev/full writes nothing, a file system of one page hardly more.
-    let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
-    let full = scenario.folder().join("full");
-    fs::create_dir(&full).unwrap();
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=8k", "tmpfs"])
-        .arg(&full)
-        .status()
-        .is_ok_and(|status| status.success());
-    assert!(mounted, "a full file system needs a mount: run the tests as root");
-    let mut command = scenario.build_command(&[]);
-    command.arg(scenario.context()).env("STAGECACHE_HOME", &full);
-    let failed = scenario.ended(command).fails(125);
-    assert!(failed.error().contains("STAGECACHE_HOME"), "{}", failed.stderr);
-    assert_eq!(scenario.containers(), [""; 0]);
-    scenario.build(&[]).ok();
-}
-
-#[test]
 fn a_full_folder_for_temporary_files_is_named() {
     let scenario = Scenario::new("FROM docker.io/library/busybox\nRUN echo 1 >/1\n");
     let mut command = scenario.build_command(&[]);

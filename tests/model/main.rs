@@ -211,7 +211,7 @@ impl Model {
         fs::create_dir(folder.path().join("context")).unwrap();
         let engine = ModelEngine::new(folder.path());
         engine.put_base(BUSYBOX, &world.base(BUSYBOX).unwrap());
-        let store = Store::open(&folder.path().join("state"), folder.path(), "model").unwrap();
+        let store = Store::open(&folder.path().join("state"), folder.path(), "model");
         let session = Session { engine: Box::new(engine.clone()), store };
         Self {
             folder,

@@ -50,6 +50,7 @@ impl<'a> Attempt<'a> {
             graph: &StageGraph::default(),
             prepared: &BTreeMap::new(),
             plan: &Plan::default(),
+            veil: store.veil(),
         });
         let failed = store.start_record(record).and_then(|file| {
             file.finish(|record| recording::failed(record, &format!("{error:#}"), process::interrupted()))

@@ -34,9 +34,12 @@ impl Known for StoredKnowledge<'_> {
         kept.is_some_and(|image| self.engine.has_layers(&image.diff_ids()))
     }
 
-    fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<StepInputs> {
-        let key = self.nearest.stage(stage, index)?.steps.get(step)?;
-        self.store.entry(key).map(|entry| entry.inputs)
+    fn nearest(&self, stage: &str, index: usize, step: usize) -> Option<Entry> {
+        self.store.entry(self.nearest.stage(stage, index)?.steps.get(step)?)
+    }
+
+    fn as_kept(&self, inputs: &StepInputs) -> StepInputs {
+        self.store.veil().kept(inputs)
     }
 
     fn files(&self, old: &str, new: &str) -> Option<String> {

@@ -17,6 +17,7 @@ use crate::prepare::{self, PreparedStep};
 use crate::remote;
 use crate::request::BuildRequest;
 use crate::session::Session;
+use crate::shelf::Shelf;
 use crate::source::{self, ContainerfileSource, ContextRules, ContextSource};
 
 /// The files that are built from.
@@ -74,9 +75,16 @@ impl Contexts {
     }
 
     /// Keeps what was read for the next build; that only saves time.
-    pub(super) fn save_indexes(&self) {
-        for reader in std::iter::once(&self.reader).chain(self.named.values()) {
-            let _ = reader.save_index();
+    pub(super) fn save_indexes(&self, shelf: &Shelf) {
+        let readers = std::iter::once(&self.reader).chain(self.named.values());
+        for index in readers.filter_map(ContextReader::index) {
+            if index.is_later() {
+                shelf.leave(index.path());
+            }
+            if let Some(why) = index.unreadable() {
+                shelf.put_aside(index.path(), &why);
+            }
+            let _ = shelf.kept(index.path(), |_| index.save());
         }
     }
 }
