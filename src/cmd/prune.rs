@@ -28,6 +28,7 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
         true => None,
         false => Some(store.lock(LOCK, || eprintln!("waiting for the builds that run on this storage"))?),
     };
+    let killed_builds = if args.dry_run { upkeep::left_behind(store) } else { upkeep::sweep(engine, store)? };
     let census = Census::new(engine, store)?;
     let removal = upkeep::choose(&census, &wish);
     let mut refused = Vec::new();
@@ -40,6 +41,7 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
     let report = Report {
         schema: 1,
         dry_run: args.dry_run,
+        killed_builds,
         removal: &removal,
         refused: refused.iter().map(|(what, why)| Refused { what, why }).collect(),
     };
@@ -59,6 +61,8 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
 struct Report<'a> {
     schema: u32,
     dry_run: bool,
+    /// Builds that were killed, of which everything went that they had left beside images.
+    killed_builds: usize,
     #[serde(flatten)]
     removal: &'a Removal,
     refused: Vec<Refused<'a>>,
@@ -93,10 +97,17 @@ fn wish(args: &PruneArgs, graph_root: &std::path::Path) -> anyhow::Result<Wish> 
 
 fn text(report: &Report<'_>) -> String {
     let removal = report.removal;
-    if removal.is_empty() {
-        return "nothing to remove\n".into();
-    }
+    let verb = if report.dry_run { "would remove" } else { "removed" };
     let mut out = String::new();
+    if report.killed_builds > 0 {
+        out.push_str(&format!(
+            "{verb} what killed builds left: {}\n",
+            counted(report.killed_builds, "build")
+        ));
+    }
+    if removal.is_empty() {
+        return if out.is_empty() { "nothing to remove\n".into() } else { out };
+    }
     if !removal.names.is_empty() {
         let now = Timestamp::now();
         let rows: Vec<Vec<String>> = removal
@@ -106,7 +117,6 @@ fn text(report: &Report<'_>) -> String {
             .collect();
         out.push_str(&table(&["STAGE IMAGE", "IMAGE ID", "LAST USED"], &rows));
     }
-    let verb = if report.dry_run { "would remove" } else { "removed" };
     let counts = [
         (removal.images.len(), "image"),
         (removal.entries.len(), "step"),

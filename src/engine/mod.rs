@@ -11,6 +11,7 @@ pub mod layer;
 pub mod layers;
 mod own_lines;
 mod probe;
+mod remains;
 pub mod storage;
 pub mod temporary;
 
@@ -166,6 +167,11 @@ pub trait Engine: Send + Sync {
     /// Who it is and where its storage lies.
     fn probed(&self) -> &Probed;
 
+    /// The global flags (`--root=…`) that each call gets.
+    fn globals(&self) -> &[OsString] {
+        &[]
+    }
+
     /// Runs one `build` call; each line of its output goes to `output`.
     ///
     /// # Errors
@@ -247,7 +253,7 @@ pub trait Engine: Send + Sync {
     /// When it cannot be run or fails.
     fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<String, EngineError>;
 
-    /// Removes the working containers that the call with this mark left behind.
+    /// Removes the working containers that the call with this mark left behind, or all calls whose mark begins with it.
     ///
     /// # Errors
     /// When the engine cannot be run.

@@ -13,6 +13,7 @@
 //!     usage.json              how much the cache holds
 //!     names.json              stage images that are kept by name, by build identity and stage
 //!     locks/                  advisory locks
+//!     running/                builds that run, and what is theirs (see upkeep::lease)
 //!     unreadable/             what was put aside
 //! ```
 //!

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use anyhow::{Context, anyhow, bail};
 
 use super::Store;
-use crate::record::BuildRecord;
+use crate::record::{BuildRecord, BuildStatus};
 
 /// The record of a build that runs; every change is on the disk when it returns.
 #[derive(Debug)]
@@ -83,6 +83,20 @@ impl Store {
         }
         write(&path, &record, false)?;
         Ok(RecordFile { path, record: Mutex::new(record) })
+    }
+
+    /// Says of a build whose record says that it runs that it was interrupted.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn interrupt_record(&self, build_id: &str) -> anyhow::Result<()> {
+        // A build that was ended early may not have one.
+        let Ok(mut record) = self.record(build_id) else { return Ok(()) };
+        if record.status == BuildStatus::Running {
+            crate::recording::failed(&mut record, "interrupted", true);
+            write(&self.record_path(build_id), &record, true)?;
+        }
+        Ok(())
     }
 
     /// The ids of all builds, oldest first.

@@ -10,7 +10,10 @@
 mod bound;
 mod carry_out;
 mod census;
+mod dead;
+mod lease;
 mod leftovers;
+mod watcher;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +24,10 @@ use serde::Serialize;
 pub use bound::Bound;
 pub use carry_out::{Done, carry_out};
 pub use census::{Census, usage};
+pub use dead::{left_behind, sweep};
+pub use lease::Lease;
 pub use leftovers::{Leftovers, clear_away};
+pub use watcher::{WATCHER, allow_watcher, run as run_watcher, watch};
 
 use crate::engine::Engine;
 use crate::image::ImageId;
