@@ -51,14 +51,13 @@ pub fn sweep(engine: &dyn Engine, store: &Store) -> anyhow::Result<usize> {
 pub(super) fn clean_up(engine: &dyn Engine, store: &Store, id: &str, own: &Own) -> anyhow::Result<()> {
     // Each for itself: one that does not go keeps no other.
     let swept = engine.sweep(id).context("removing working containers");
-    let records = own.builds.iter().map(|build| store.interrupt_record(build));
-    let records = records.fold(Ok(()), |all, one| all.and(one));
+    let records: Vec<_> = own.builds.iter().map(|build| store.interrupt_record(build)).collect();
     let stays: Vec<_> = match own.prefix.as_str() {
         "" => Vec::new(),
         prefix => own.folders.iter().filter(|folder| !temporary::remove(folder, prefix)).collect(),
     };
     swept?;
-    records?;
+    records.into_iter().collect::<anyhow::Result<()>>()?;
     match stays.first() {
         Some(folder) => bail!("{}/{}* cannot be removed", folder.display(), own.prefix),
         None => Ok(()),

@@ -354,3 +354,18 @@ fn a_build_that_fails_beside_a_copy_leaves_no_working_container() {
         }
     }
 }
+
+#[test]
+fn a_build_that_is_killed_while_it_copies_and_commits_leaves_nothing_behind() {
+    let scenario = Scenario::new("FROM docker.io/library/busybox\nCOPY big /big\nRUN sleep 30\n");
+    scenario.shell("head -c 100000000 /dev/urandom >big");
+    for wait in [150u64, 400, 700, 1000, 1400, 2000] {
+        let mut child = build(&scenario, &["--patch-layers=false", "--no-cache"]);
+        sleep(Duration::from_millis(wait));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let folder = scenario.folder().display().to_string();
+        wait_for("the end of it", || leases(&scenario) == 0 && processes_with(&folder) == 0);
+        assert_nothing_left(&scenario);
+    }
+}
