@@ -12,16 +12,17 @@ use nix::unistd::{Pid, geteuid, getpgid, getsid};
 
 use super::ending::{self, Grace};
 
-/// How long to wait before it is looked again for a call that was just being started.
+/// How long to wait before it is looked again: a call that is just being started has no command line yet.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often nothing is to be found until there is nothing.
+const LOOKS: usize = 3;
 
 /// Ends all calls with this mark on their command line, and returns when they are gone.
 pub fn end_marked(mark: &str) {
-    loop {
+    let mut looks = 0;
+    while looks < LOOKS {
         let leaders: Vec<i32> = leaders(mark).into_iter().collect();
-        if leaders.is_empty() {
-            return;
-        }
+        looks = if leaders.is_empty() { looks + 1 } else { 0 };
         ending::end(&leaders, &group_is_there, Grace::OF_A_SIGNAL);
         thread::sleep(PAUSE);
     }
