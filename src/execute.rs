@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
@@ -35,6 +35,7 @@ use crate::image::{ComposedImage, ImageFormat, ImageId, StoredImage};
 use crate::key::StepKey;
 use crate::plan::Plan;
 use crate::prepare::{PreparedStage, PreparedStep};
+use crate::process;
 use crate::step_text::Labelling;
 use crate::store::{Edition, Store};
 use crate::tip::TipFlags;
@@ -95,6 +96,8 @@ pub struct Execution<'a> {
     pub patch_layers: bool,
     /// Which working containers stay.
     pub kept_containers: KeptContainers,
+    /// What makes the mark of a call, by which its working container is known.
+    pub mark_of_call: &'a (dyn Fn() -> String + Sync),
     /// Where step Containerfiles lie.
     pub scratch: &'a Path,
 }
@@ -206,8 +209,9 @@ pub fn execute(
     execution: &Execution<'_>,
     mut done: Done,
     listing: Listing,
-    events: Sender<Event>,
+    events: SyncSender<Event>,
 ) -> Executed {
+    process::steps_may_start();
     let is_done = |index: &usize| done.stages.contains_key(index);
     let progress = |&index: &usize| match done.stages.get(&index) {
         Some(outcome) => (index, Progress::Done(outcome.clone())),

@@ -10,20 +10,34 @@ use podman_stagecache::cmd;
 use podman_stagecache::engine::EngineError;
 use podman_stagecache::event::BuildFailure;
 use podman_stagecache::flags::{Leading, UnknownKind, parse_build, parse_leading};
+use podman_stagecache::process;
 use podman_stagecache::remote::address::masked;
 use podman_stagecache::remote::git::GitFailed;
 use podman_stagecache::report::visible::visible_lines;
 use podman_stagecache::report::{ClosedPipe, print};
+use podman_stagecache::upkeep;
 
 /// Usage errors and everything that the engine or we refuse, as podman has it.
 const REFUSED: u8 = 125;
-/// Ended by the user: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(cli::command).complete();
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match run(&args) {
+    // Without handlers a signal still ends us.
+    let _ = process::watch_signals();
+    let result = match args.split_first() {
+        Some((word, rest)) if word == upkeep::WATCHER => upkeep::run_watcher(rest),
+        _ => {
+            upkeep::allow_watcher();
+            run(&args)
+        }
+    };
+    // Whatever came of it.
+    if let Some(signal) = process::interrupted_by() {
+        let _ = writeln!(std::io::stderr(), "Error: interrupted");
+        return ExitCode::from(u8::try_from(128 + signal).unwrap_or(REFUSED));
+    }
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ClosedPipe>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -124,9 +138,6 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(BuildFailure::Step { error: EngineError::Failed { code, .. }, .. }) => {
             u8::try_from(*code).unwrap_or(REFUSED)
         }
-        Some(BuildFailure::Interrupted) => podman_stagecache::process::interrupted_by()
-            .and_then(|signal| u8::try_from(128 + signal).ok())
-            .unwrap_or(INTERRUPTED),
         _ => REFUSED,
     }
 }

@@ -161,7 +161,7 @@ fn standard_input() -> anyhow::Result<(ContextSource, Option<Vec<u8>>)> {
 
 fn temporary() -> anyhow::Result<TempDir> {
     tempfile::Builder::new()
-        .prefix("stagecache-context-")
+        .prefix(crate::engine::temporary::prefix())
         .tempdir()
         .context("making a folder for the context")
 }

@@ -26,7 +26,7 @@ use self::sources::{Found, heading_scope, named_values, stage_graph};
 use crate::bases::Bases;
 use crate::containerfile::{PREDEFINED_ARGS, Scope};
 use crate::context::CopiedTree;
-use crate::engine::{self, EngineKind, Listing, Version, ignore_file_to_name};
+use crate::engine::{self, EngineKind, KeptContainers, Listing, Version, ignore_file_to_name};
 use crate::event::BuildFailure;
 use crate::execute::{Done, Executed, Execution, Traces, execute};
 use crate::flags::{BuildFlags, Leading, Platform, check_engine, flags_in_help, parse_build};
@@ -41,16 +41,20 @@ use crate::recording;
 use crate::remote::{self, address::masked_bytes};
 use crate::report::progress::{Progress, Style};
 use crate::report::say;
+use crate::report::steps::counted;
 use crate::request::{BuildRequest, stage_version};
 use crate::session::Session;
 use crate::step;
 use crate::step_text::{Labelling, Labels, containerfiles};
 use crate::store::{Entry, Nearest, RecordFile};
-use crate::upkeep::{self, Leftovers};
+use crate::upkeep::{self, Lease, Leftovers};
 
 /// How often a build goes on after images that it needs went from the storage. Somebody may prune all the time, and each
 /// time the steps that are over stay so.
 const LOSSES: usize = 20;
+
+/// How many events wait to be shown; then the steps wait, and what they print.
+const EVENTS: usize = 16;
 
 /// Builds; the result is the process's exit code.
 ///
@@ -59,7 +63,6 @@ const LOSSES: usize = 20;
 pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
     let (session, flags) = open(leading, args)?;
     let request = BuildRequest::new(&flags, session.engine.probed())?;
-    process::watch_signals().context("listening for signals")?;
     build(&session, &request).map(drop)
 }
 
@@ -68,7 +71,6 @@ pub fn run(leading: Leading, args: &[OsString]) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<BuildResult>> {
-    let mut results = Vec::new();
     // The engine makes it anew in each call; there may be none (1.28, 1.39, 1.43).
     if let Some(path) = &request.rusage_file {
         fs::write(path, "").with_context(|| format!("writing --rusage-logfile {}", path.display()))?;
@@ -77,6 +79,7 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     let waiting = || say("waiting for a prune that runs on this storage");
     let lock = session.store.lock_shared(upkeep::LOCK, waiting)?;
     let found = Found::new(request, session)?;
+    sweep(session, request);
     let ids: Vec<String> = request.platforms.iter().map(|platform| request.build_id_for(platform)).collect();
     if let Some(used) = ids.iter().find(|id| session.store.has_record(id)) {
         bail!(
@@ -88,30 +91,24 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
             .with_context(|| format!("writing --build-id-file {}", path.display()))?;
     }
     let attempt = Attempt::new(session, request, &found);
-    let list = request.manifest.as_deref();
-    let sources = list
-        .map_or(Ok(()), |list| is_free_for_list(session, list))
-        .and_then(|()| Sources::read(found, request, session))
-        .inspect_err(|error| {
-            if let (Some(id), Some(platform)) = (ids.first(), request.platforms.first()) {
-                attempt.failed(id, platform.to_string(), error);
-            }
-        })?;
-    let mut finished = Ok(());
-    for (platform, id) in request.platforms.iter().zip(ids) {
-        // What the builds before wrote into contexts, this one reads.
-        let wrote = results.iter().any(|result: &BuildResult| result.wrote);
-        let contexts = if wrote { Some(sources.contexts.again()?) } else { None };
-        match Build::new(session, request, &sources, platform, id.clone(), contexts).and_then(Build::run) {
-            Ok(result) => results.push(result),
-            Err(error) => {
-                attempt.failed(&id, platform.to_string(), &error);
-                finished = Err(error);
-                break;
-            }
+    let lease = Lease::take(&session.store, &ids);
+    let (engine, store) = (session.engine.as_ref(), &session.store);
+    // What stays in spite of it, the next build removes.
+    let last_act = || {
+        if lease.clean_up(engine, store).is_ok() {
+            lease.forget();
         }
+    };
+    let each = || build_each(session, request, (found, &attempt), ids, &lease);
+    let (mut results, finished) = process::with_last_act(&last_act, each);
+    let is_kept = request.kept_containers != KeptContainers::default() && !process::interrupted();
+    if finished.is_err()
+        && !is_kept
+        && let Err(error) = lease.clean_up(engine, store)
+    {
+        say(&format!("warning: something of this build is left, which the next one removes: {error:#}"));
+        lease.leave();
     }
-    finished = finished.and_then(|()| finish(session, request, &results));
     drop(lock);
     keep_small(session, request, &results)?;
     finished?;
@@ -122,6 +119,59 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     }
 }
 
+/// Removes what killed builds have left; one that cannot be cleaned up behind keeps no other from building.
+fn sweep(session: &Session, request: &BuildRequest) {
+    match upkeep::sweep(session.engine.as_ref(), &session.store) {
+        Ok(swept) if swept > 0 && !request.quiet => {
+            say(&format!("removed what killed builds left: {}", counted(swept, "build")));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            say(&format!("warning: what a killed build has left is still there: {error:#}"));
+        }
+    }
+}
+
+/// Builds for each platform, and says what of it was finished.
+fn build_each(
+    session: &Session,
+    request: &BuildRequest,
+    (found, attempt): (Found, &Attempt),
+    ids: Vec<String>,
+    lease: &Lease,
+) -> (Vec<BuildResult>, anyhow::Result<()>) {
+    let mut results = Vec::new();
+    let free = request.manifest.as_deref().map_or(Ok(()), |list| is_free_for_list(session, list));
+    let sources = match free.and_then(|()| Sources::read(found, request, session)) {
+        Ok(sources) => sources,
+        Err(error) => {
+            if let (Some(id), Some(platform)) = (ids.first(), request.platforms.first()) {
+                attempt.failed(id, platform.to_string(), &error);
+            }
+            return (results, Err(error));
+        }
+    };
+    let mut finished = Ok(());
+    for (platform, id) in request.platforms.iter().zip(ids) {
+        // What the builds before wrote into contexts, this one reads.
+        let wrote = results.iter().any(|result: &BuildResult| result.wrote);
+        let contexts = wrote.then(|| sources.contexts.again()).transpose();
+        let build = contexts
+            .map_err(anyhow::Error::from)
+            .and_then(|contexts| Build::new(session, request, &sources, platform, id.clone(), contexts));
+        match build.and_then(|build| build.run(lease)) {
+            Ok(result) => results.push(result),
+            Err(error) => {
+                attempt.failed(&id, platform.to_string(), &error);
+                finished = Err(error);
+                break;
+            }
+        }
+    }
+    finished = finished.and_then(|()| finish(session, request, &results, lease));
+    (results, finished)
+}
+
 fn log_file(options: &mut fs::OpenOptions, path: &Path) -> anyhow::Result<fs::File> {
     let file = options.create(true).mode(0o600).open(path);
     file.with_context(|| format!("opening --logfile {}", path.display()))
@@ -129,6 +179,9 @@ fn log_file(options: &mut fs::OpenOptions, path: &Path) -> anyhow::Result<fs::Fi
 
 /// Removes what the builds have no use for any more, and holds the cache below its bound where something was built.
 fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]) -> anyhow::Result<()> {
+    if process::interrupted() {
+        return Ok(());
+    }
     let stages = || results.iter().flat_map(|result| &result.record.stages);
     let in_use: BTreeSet<&ImageId> = stages().flat_map(recording::images).collect();
     for result in results {
@@ -154,8 +207,8 @@ fn keep_small(session: &Session, request: &BuildRequest, results: &[BuildResult]
         }
         Ok(_) => {}
     }
-    if let Err(error) = upkeep::sweep(session.engine.as_ref(), &session.store) {
-        eprintln!("warning: the state folder is not kept small: {error:#}");
+    if let Err(error) = upkeep::tidy(session.engine.as_ref(), &session.store) {
+        say(&format!("warning: the state folder is not kept small: {error:#}"));
     }
     Ok(())
 }
@@ -388,7 +441,7 @@ impl<'a> Build<'a> {
     ///
     /// # Errors
     /// When a step fails or something cannot be written.
-    pub fn run(mut self) -> anyhow::Result<BuildResult> {
+    pub fn run(mut self, lease: &Lease) -> anyhow::Result<BuildResult> {
         let progress = self.progress()?;
         for warning in self
             .request
@@ -407,7 +460,7 @@ impl<'a> Build<'a> {
         let record = recording::start(&self.recorded());
         let record = self.session.store.start_record(record)?;
         let (request, store) = (self.request, &self.session.store);
-        let executed = self.execute_until_whole(&progress, &record);
+        let executed = self.execute_until_whole(&progress, &record, lease);
         let result =
             executed.and_then(|(executed, named)| self.conclude(executed, named, &progress, &record));
         store.troubles().iter().for_each(|trouble| progress.warn(trouble));
@@ -455,8 +508,9 @@ impl<'a> Build<'a> {
         &mut self,
         progress: &Progress,
         record: &RecordFile,
+        lease: &Lease,
     ) -> anyhow::Result<(Executed, Named)> {
-        let mut executed = self.execute_in_order(Done::default(), progress, record)?;
+        let mut executed = self.execute_in_order(Done::default(), progress, record, lease)?;
         let mut losses = 0;
         loop {
             let mut named = Named::default();
@@ -484,7 +538,7 @@ impl<'a> Build<'a> {
             self.listing = listing;
             self.decide();
             let before = Traces::of(&mut executed);
-            executed = self.execute_in_order(Done::default(), progress, record)?;
+            executed = self.execute_in_order(Done::default(), progress, record, lease)?;
             before.add_to(&mut executed);
         }
     }
@@ -496,8 +550,9 @@ impl<'a> Build<'a> {
         done: Done,
         progress: &Progress,
         record: &RecordFile,
+        lease: &Lease,
     ) -> anyhow::Result<Executed> {
-        let mut executed = self.execute(done, progress, record)?;
+        let mut executed = self.execute(done, progress, record, lease)?;
         while executed.failure.is_none() && !self.plan.order.later.is_empty() {
             let before = Traces::of(&mut executed);
             self.listing = executed.listing;
@@ -513,8 +568,8 @@ impl<'a> Build<'a> {
             self.decide();
             self.all_can_be_told()?;
             record.change(|record| recording::decided_again(record, &self.recorded(), &self.rules.over));
-            executed =
-                self.execute(Done { stages: executed.stages, begun: executed.begun }, progress, record)?;
+            let done = Done { stages: executed.stages, begun: executed.begun };
+            executed = self.execute(done, progress, record, lease)?;
             before.add_to(&mut executed);
         }
         if !self.plan.left.is_empty() {
@@ -649,12 +704,19 @@ impl<'a> Build<'a> {
         Ok(Some(named))
     }
 
-    fn execute(&mut self, done: Done, progress: &Progress, record: &RecordFile) -> anyhow::Result<Executed> {
+    fn execute(
+        &mut self,
+        done: Done,
+        progress: &Progress,
+        record: &RecordFile,
+        lease: &Lease,
+    ) -> anyhow::Result<Executed> {
+        let mut steps = self.plan.stages.values().flat_map(|stage| &stage.steps);
+        let runs = steps.any(|step| !step.verdict.is_hit());
+        let _watcher = if runs { upkeep::watch(self.session.engine.as_ref(), lease) } else { None };
         let listing = std::mem::take(&mut self.listing);
-        let scratch = tempfile::Builder::new()
-            .prefix("stagecache-build-")
-            .tempdir_in(engine::temporary::large())
-            .context("making a folder for the build (free some space, or set TMPDIR)")?;
+        let scratch =
+            lease.folder().context("making a folder for the build (free some space, or set TMPDIR)")?;
         let for_platform = self.request.platform_given.then(|| self.platform.to_string());
         let images = self.bases.resolved();
         let resolve = |name: &str, own: Option<&str>| {
@@ -693,9 +755,10 @@ impl<'a> Build<'a> {
             waits: self.request.waits,
             patch_layers: self.request.patch_layers,
             kept_containers: self.request.kept_containers,
+            mark_of_call: &|| lease.mark_of_call(),
             scratch: scratch.path(),
         };
-        let (sender, events) = mpsc::channel();
+        let (sender, events) = mpsc::sync_channel(EVENTS);
         let executed = thread::scope(|scope| {
             let running = scope.spawn(|| execute(&execution, done, listing, sender));
             let mut trouble = None;

@@ -10,6 +10,7 @@ use crate::engine::Probed;
 use crate::flags::Leading;
 use crate::key;
 use crate::record;
+use crate::report::steps::counted;
 use crate::report::table::bytes;
 use crate::report::visible::visible_lines;
 use crate::report::{print, print_json};
@@ -89,6 +90,7 @@ pub fn info(leading: Leading, args: &FormatArgs) -> anyhow::Result<()> {
     let state = state_folder().context("finding the state folder")?;
     let additional: Vec<String> = probed.additional.iter().map(|path| path.display().to_string()).collect();
     let held = upkeep::usage(&listing, &session.engine.layers()?);
+    let killed = upkeep::left_behind(store);
     let (builds, steps) = (store.build_ids().len(), store.entries().len());
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -107,6 +109,7 @@ pub fn info(leading: Leading, args: &FormatArgs) -> anyhow::Result<()> {
             "steps": steps,
             "stage_images": names.len(),
             "bytes": held,
+            "killed_builds": killed,
         },
     });
     let lines = || {
@@ -128,6 +131,10 @@ pub fn info(leading: Leading, args: &FormatArgs) -> anyhow::Result<()> {
             ("steps", steps.to_string()),
             ("state", store.root().display().to_string()),
         ]);
+        if killed > 0 {
+            let left = format!("by {}; the next build or prune removes it", counted(killed, "killed build"));
+            lines.push(("left behind", left));
+        }
         lines
     };
     show(&value, args, lines)

@@ -41,6 +41,7 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
             store.root().display()
         );
     }
+    let killed_builds = if args.dry_run { upkeep::left_behind(store) } else { upkeep::sweep(engine, store)? };
     let census = Census::new(engine, store)?;
     known_stages(&census, &args.stage)?;
     let mut removal = upkeep::choose(&census, &wish);
@@ -59,7 +60,8 @@ pub fn run(leading: Leading, args: &PruneArgs) -> anyhow::Result<()> {
         }
     }
     drop(lock);
-    let report = Report { schema: 1, dry_run: args.dry_run, removal: &removal, refused: &refused };
+    let report =
+        Report { schema: 1, dry_run: args.dry_run, killed_builds, removal: &removal, refused: &refused };
     if json {
         print_json(&report)?
     } else {
@@ -95,6 +97,8 @@ fn known_stages(census: &Census, wanted: &[String]) -> anyhow::Result<()> {
 struct Report<'a> {
     schema: u32,
     dry_run: bool,
+    /// Builds that were killed, of which everything went that they had left beside images.
+    killed_builds: usize,
     #[serde(flatten)]
     removal: &'a Removal,
     refused: &'a [Refused],
@@ -126,10 +130,15 @@ fn wish(args: &PruneArgs, graph_root: &std::path::Path) -> anyhow::Result<Wish> 
 
 fn text(report: &Report<'_>) -> String {
     let removal = report.removal;
+    let verb = if report.dry_run { "would remove" } else { "removed" };
     let stays = |refused: &Refused| format!("{} stays: a container uses it\n", refused.what);
     let mut out: String = report.refused.iter().filter(|refused| refused.in_use).map(stays).collect();
+    if report.killed_builds > 0 {
+        let builds = counted(report.killed_builds, "build");
+        out.push_str(&format!("{verb} what killed builds left: {builds}\n"));
+    }
     if removal.is_empty() {
-        return out + "nothing to remove\n";
+        return if report.killed_builds > 0 { out } else { out + "nothing to remove\n" };
     }
     if !removal.names.is_empty() {
         let now = Timestamp::now();
@@ -140,7 +149,6 @@ fn text(report: &Report<'_>) -> String {
             .collect();
         out.push_str(&table(&["STAGE IMAGE", "IMAGE ID", "LAST USED"], &rows));
     }
-    let verb = if report.dry_run { "would remove" } else { "removed" };
     let counts = [
         (removal.images.len(), "image"),
         (removal.entries.len(), "step"),

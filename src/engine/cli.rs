@@ -1,13 +1,15 @@
 //! The engine behind its command line.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::commit::Import;
 use super::layers::{self, Layers};
 use super::own_lines::OwnLines;
+use super::remains::Before;
 use super::storage::{self, ImageStore, ListedImage, Listing};
 use super::{
     CopiedRequest, Engine, EngineError, EngineKind, ImageRequest, LayerSource, Probed, StepCall, Version,
@@ -47,8 +49,13 @@ impl CliEngine {
         self.probed.program.display().to_string()
     }
 
-    fn start_error(&self, source: std::io::Error) -> EngineError {
-        EngineError::Start { program: self.program(), source }
+    fn start_error(&self, verb: &'static str, source: std::io::Error) -> EngineError {
+        match source.kind() {
+            _ if process::is_too_late(&source) || process::interrupted() => EngineError::Interrupted,
+            // It ran, and what it did was too much.
+            ErrorKind::Other | ErrorKind::TimedOut => self.broken(verb, source.to_string()),
+            _ => EngineError::Start { program: self.program(), source },
+        }
     }
 
     fn check(&self, verb: &'static str, ended: Ended) -> Result<Ended, EngineError> {
@@ -67,7 +74,7 @@ impl CliEngine {
     }
 
     fn run(&self, verb: &'static str, invocation: &Invocation) -> Result<Ended, EngineError> {
-        let ended = process::capture(invocation).map_err(|e| self.start_error(e))?;
+        let ended = process::capture(invocation).map_err(|e| self.start_error(verb, e))?;
         self.check(verb, ended)
     }
 
@@ -94,7 +101,8 @@ impl CliEngine {
             OutputLine::Stdout(line) => own.line(line, &mut |line| output(OutputLine::Stdout(line))),
             line => output(line),
         };
-        let ended = process::stream(invocation, stdin, &mut each).map_err(|e| self.start_error(e))?;
+        let ended =
+            process::stream(invocation, stdin, &mut each).map_err(|e| self.start_error("build", e))?;
         own.end(ended.status.success(), &mut |line| output(OutputLine::Stdout(line)));
         Ok(ended)
     }
@@ -110,6 +118,39 @@ impl CliEngine {
             return Err(self.broken("pull", format!("committed {id} instead of {}", image.id)));
         }
         Ok(id)
+    }
+
+    fn remove_containers(&self, ids: &[String]) -> Result<(), EngineError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let invocation = match self.probed.kind {
+            EngineKind::Buildah => self.invocation().arg("rm").args(ids),
+            EngineKind::Podman => self.invocation().args(["rm", "--force"]).args(ids),
+        };
+        self.clean_up("rm", invocation)
+    }
+
+    /// Runs a call also after a signal.
+    fn clean_up(&self, verb: &'static str, invocation: Invocation) -> Result<(), EngineError> {
+        let ended = process::capture(&invocation.cleaning_up()).map_err(|e| self.start_error(verb, e))?;
+        if ended.status.success() {
+            return Ok(());
+        }
+        let (program, stderr) = (self.probed.kind.name().to_owned(), ended.stderr_tail.clone());
+        Err(EngineError::Failed { program, verb, code: ended.code(), stderr })
+    }
+
+    /// Removes what a call that failed has left without its mark. What stays is not the failure that is told.
+    fn remove_remains(&self, before: &Before, call: &StepCall) {
+        let text = fs::read_to_string(&call.containerfile).unwrap_or_default();
+        let remains = before.remains(&self.stores, &text);
+        let (containers, images): (Vec<_>, Vec<_>) =
+            (remains.containers.into_iter().collect(), remains.images.into_iter().collect());
+        let _ = self.remove_containers(&containers);
+        if !images.is_empty() {
+            let _ = self.clean_up("rmi", argv::remove(self.probed.kind, self.invocation(), &images));
+        }
     }
 
     fn printed_id(&self, verb: &'static str, ended: &Ended) -> Result<ImageId, EngineError> {
@@ -143,9 +184,14 @@ fn went_wrong_by_chance(call: &StepCall, ended: &Ended) -> bool {
     said.contains(NOT_SEALED) || NOT_FOUND.iter().any(|words| said.contains(words))
 }
 
+/// How long an image id may be: `sha256:`, 64 digits and a newline.
+const LONGEST_ID: u64 = 128;
+
 /// The id that a call has left in its `--iidfile`.
 fn written_id(call: &StepCall) -> Option<ImageId> {
-    ImageId::parse(&fs::read_to_string(&call.iidfile).unwrap_or_default())
+    let mut text = String::new();
+    File::open(&call.iidfile).ok()?.take(LONGEST_ID).read_to_string(&mut text).ok()?;
+    ImageId::parse(&text)
 }
 
 impl Engine for CliEngine {
@@ -153,10 +199,15 @@ impl Engine for CliEngine {
         &self.probed
     }
 
+    fn globals(&self) -> &[OsString] {
+        &self.globals
+    }
+
     fn build(&self, call: &StepCall, output: &mut dyn FnMut(OutputLine)) -> Result<ImageId, EngineError> {
         let arg_file = self.arg_file(call)?;
         let invocation = argv::build_step(self.probed.kind, self.invocation(), call, arg_file.as_deref());
         let stdin = if call.stdin.is_some() { Stdio::inherit() } else { Stdio::null() };
+        let before = Before::look(&self.stores);
         let mut ended = self.stream(&invocation, stdin, call, output)?;
         for _ in 0..CALLS_AGAIN {
             if call.stdin.is_some() || !went_wrong_by_chance(call, &ended) {
@@ -164,6 +215,9 @@ impl Engine for CliEngine {
             }
             self.sweep(&call.mark)?;
             ended = self.stream(&invocation, Stdio::null(), call, output)?;
+        }
+        if !ended.status.success() || ended.ended_early {
+            self.remove_remains(&before, call);
         }
         self.check("build", ended)?;
         written_id(call).ok_or_else(|| self.broken("build", "left no image id in its --iidfile"))
@@ -187,7 +241,7 @@ impl Engine for CliEngine {
 
     fn resolve_local(&self, name: &str) -> Result<Result<ImageId, String>, EngineError> {
         let invocation = argv::resolve_local(self.probed.kind, self.invocation(), name);
-        let ended = process::capture(&invocation).map_err(|e| self.start_error(e))?;
+        let ended = process::capture(&invocation).map_err(|e| self.start_error("inspect", e))?;
         if process::interrupted() {
             return Err(EngineError::Interrupted);
         }
@@ -245,15 +299,8 @@ impl Engine for CliEngine {
     }
 
     fn sweep(&self, mark: &str) -> Result<(), EngineError> {
-        let left = storage::working_containers(&self.stores, mark);
-        if left.is_empty() {
-            return Ok(());
-        }
-        let invocation = match self.probed.kind {
-            EngineKind::Buildah => self.invocation().arg("rm").args(&left),
-            EngineKind::Podman => self.invocation().args(["rm", "--force"]).args(&left),
-        };
-        // Not through `run`: this is what happens after an interrupt.
-        process::capture(&invocation).map_err(|e| self.start_error(e)).map(drop)
+        let left = || storage::working_containers(&self.stores, mark);
+        // Who cleans up beside us may have been faster.
+        self.remove_containers(&left()).or_else(|error| if left().is_empty() { Ok(()) } else { Err(error) })
     }
 }

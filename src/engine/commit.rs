@@ -81,7 +81,7 @@ pub fn folder_with(image: &ComposedImage, layer: &Path) -> io::Result<Import> {
 
 fn temporary() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix("stagecache-commit-");
+    builder.prefix(super::temporary::prefix());
     builder
 }
 

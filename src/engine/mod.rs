@@ -11,6 +11,7 @@ pub mod layer;
 pub mod layers;
 mod own_lines;
 mod probe;
+mod remains;
 pub mod steering;
 pub mod storage;
 pub mod temporary;
@@ -179,6 +180,11 @@ pub trait Engine: Send + Sync {
     /// Who it is and where its storage lies.
     fn probed(&self) -> &Probed;
 
+    /// The global flags (`--root=…`) that each call gets.
+    fn globals(&self) -> &[OsString] {
+        &[]
+    }
+
     /// Runs one `build` call; each line of its output goes to `output`.
     ///
     /// # Errors
@@ -260,7 +266,7 @@ pub trait Engine: Send + Sync {
     /// When it cannot be run or fails.
     fn quietly(&self, verb: &'static str, args: &[OsString]) -> Result<String, EngineError>;
 
-    /// Removes the working containers that the call with this mark left behind.
+    /// Removes the working containers that the call with this mark left behind, or all calls whose mark begins with it.
     ///
     /// # Errors
     /// When the engine cannot be run.

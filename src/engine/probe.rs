@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde_json::Value;
 
 use super::{EngineKind, Version};
 use crate::atomic::Durability;
-use crate::process::{self, Invocation};
+use crate::process::{self, Ended, Invocation};
 use crate::shelf::Shelf;
 
 /// The oldest buildah whose `--build-context` takes images (1.27), and the podman that has it in it.
@@ -312,8 +313,19 @@ fn additional_stores(info: &Value, kind: EngineKind) -> Vec<PathBuf> {
     stores
 }
 
+/// How long the engine has to say who it is. It may wait for the storage's locks, which a commit beside us holds.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(60);
+/// How many bytes that may have: `info` is the longest, with some 10 kB.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
+/// Asks the engine.
+fn ask_for(invocation: &Invocation) -> anyhow::Result<Ended> {
+    let call = invocation.clone().within(TIME_TO_ANSWER).at_most(LONGEST_ANSWER);
+    process::capture(&call).with_context(|| format!("running `{}`", invocation.shown()))
+}
+
 fn answer(invocation: &Invocation) -> anyhow::Result<Value> {
-    let ended = process::capture(invocation).with_context(|| format!("running `{}`", invocation.shown()))?;
+    let ended = ask_for(invocation)?;
     if !ended.status.success() {
         bail!("`{}` failed with exit status {}: {}", invocation.shown(), ended.code(), ended.stderr_tail);
     }
@@ -327,7 +339,7 @@ fn answer(invocation: &Invocation) -> anyhow::Result<Value> {
 /// When the engine cannot be run.
 pub fn build_help(program: &Path) -> anyhow::Result<String> {
     let call = Invocation::new(program).args(["build", "--help"]);
-    let ended = process::capture(&call).with_context(|| format!("running `{}`", call.shown()))?;
+    let ended = ask_for(&call)?;
     Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
 }
 

@@ -242,6 +242,15 @@ fn parse(bytes: &[u8], id: &ImageId) -> anyhow::Result<Value> {
     serde_json::from_slice(bytes).with_context(|| format!("reading the JSON of image {id}"))
 }
 
+/// Where containers are listed; those that need not outlive the machine stand in an index of their own
+/// (containers-storage 1.45).
+pub const CONTAINER_INDEXES: [&str; 2] = ["containers.json", "volatile-containers.json"];
+
+/// Where the containers of a storage lie.
+pub fn containers_folder(stores: &[ImageStore]) -> Option<PathBuf> {
+    stores.first().map(|store| store.root.join(format!("{}-containers", store.driver)))
+}
+
 #[derive(Deserialize)]
 struct IndexedContainer {
     id: String,
@@ -252,10 +261,8 @@ struct IndexedContainer {
 /// buildah names a container after the image's first name, so by name, image and time those of another's build cannot
 /// be told from ours; the flags of a call stand in the container's `buildah.json` from its first moment on (1.28).
 pub fn working_containers(stores: &[ImageStore], mark: &str) -> Vec<String> {
-    let Some(store) = stores.first() else { return Vec::new() };
-    let folder = store.root.join(format!("{}-containers", store.driver));
-    // Containers that need not outlive the machine stand in an index of their own (containers-storage 1.45).
-    let indexes = ["containers.json", "volatile-containers.json"].map(|name| folder.join(name));
+    let Some(folder) = containers_folder(stores) else { return Vec::new() };
+    let indexes = CONTAINER_INDEXES.map(|name| folder.join(name));
     let listed = indexes
         .iter()
         .filter_map(|index| serde_json::from_slice::<Vec<IndexedContainer>>(&fs::read(index).ok()?).ok());

@@ -9,13 +9,45 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use nix::unistd::geteuid;
 
 /// Where what may be as large as an image lies for the time of a build: as the engines, not in `/tmp`.
 pub fn large() -> PathBuf {
     std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from)
+}
+
+/// What all folders for temporary files of this process begin with, and those of no other process.
+///
+/// Short, for sockets that lie in them: a socket's path has 107 bytes.
+pub fn prefix() -> &'static str {
+    static PREFIX: LazyLock<String> = LazyLock::new(|| {
+        let random = uuid::Uuid::now_v7().simple().to_string();
+        format!("stagecache-{}-", &random[24..])
+    });
+    &PREFIX
+}
+
+/// The folders in which this process makes its own.
+pub fn parents() -> Vec<PathBuf> {
+    let mut parents = vec![large(), std::env::temp_dir()];
+    parents.dedup();
+    parents
+}
+
+/// Removes from a folder what begins with the prefix of a process that is gone; whether nothing of it is left. Links are not
+/// followed, and what belongs to another user stays.
+pub fn remove(parent: &Path, prefix: &str) -> bool {
+    let own = |meta: fs::Metadata| meta.is_dir() && meta.uid() == geteuid().as_raw();
+    let left = fs::read_dir(parent).into_iter().flatten().flatten();
+    let left = left.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()));
+    let mut all = true;
+    for entry in left.filter(|entry| fs::symlink_metadata(entry.path()).is_ok_and(own)) {
+        all &= fs::remove_dir_all(entry.path()).is_ok() || !entry.path().exists();
+    }
+    all
 }
 
 /// Whether a call may get another TMPDIR than the user's.

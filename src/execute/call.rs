@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::shared::{Ended, locked};
 use super::stage::{StageWorker, Standing};
-use crate::engine::{self, EngineError, KeptContainers, ListedImage, StepCall, temporary};
+use crate::engine::{EngineError, KeptContainers, ListedImage, StepCall, temporary};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
 use crate::image::ImageId;
@@ -145,7 +145,7 @@ impl StageWorker<'_> {
                 temporary: temporary::can_lie_elsewhere(step.mounts_cache)
                     .then(|| execution.scratch.to_owned()),
                 kept,
-                mark: engine::new_mark(),
+                mark: (execution.mark_of_call)(),
                 stdin: execution.stdin.then_some(()),
             })
         };

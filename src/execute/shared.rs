@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -32,7 +32,7 @@ pub(super) struct Stages {
 
 pub(super) struct Shared<'a> {
     pub(super) execution: &'a Execution<'a>,
-    pub(super) events: Sender<Event>,
+    pub(super) events: SyncSender<Event>,
     pub(super) slots: Slots,
     pub(super) stages: Mutex<Stages>,
     pub(super) changed: Condvar,
@@ -121,7 +121,7 @@ impl<'a> Shared<'a> {
         }
         drop(first);
         if !self.stop.swap(true, Ordering::SeqCst) {
-            process::end_children();
+            process::end_steps();
         }
         self.slots.wake();
         self.turned.notify_all();

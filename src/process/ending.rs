@@ -1,12 +1,12 @@
 //! Ends running children early, so that they clean up behind themselves.
 //!
 //! An engine that gets a signal dies where it stands: buildah 1.28 and podman 4.3 leave the working container, podman its
-//! `buildah…` folder in TMPDIR as well, and podman even exits with 0 (16 of 16 times). An engine whose RUN ends with an
-//! error removes both. So it is the RUN below the engine that gets the signal, and the engine only where no
-//! RUN is under way, or where it does not come to its end by itself.
+//! `buildah…` folder in TMPDIR as well, and podman even exits with 0 (16 of 16 times); one that is killed while it commits
+//! can leave an image without a manifest. An engine whose RUN ends with an error removes both. So it is the RUN below the
+//! engine that gets the signal; the engine itself has its time to come to its end, gets a signal then, and is killed last.
 
-use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,45 +14,81 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-/// How long a RUN has to end on SIGTERM: the first process of a container ignores it unless it has asked for it.
-const GRACE_OF_RUN: Duration = Duration::from_secs(2);
-/// How long an engine has to clean up after its RUN was ended.
-const GRACE_OF_ENGINE: Duration = Duration::from_secs(15);
-/// How long an engine has to end on SIGTERM.
-const GRACE_OF_SIGNAL: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(30);
 
-/// Ends the processes with these ids, each the leader of a group of its own; returns when all are gone.
-pub(super) fn end(leaders: &[i32], is_running: &dyn Fn(i32) -> bool) {
-    let (mut with_run, mut without) = (Vec::new(), Vec::new());
-    for &leader in leaders {
-        let commands = commands_below(leader);
-        send(&commands, Signal::SIGTERM);
-        if commands.is_empty() { without.push(leader) } else { with_run.push(leader) }
-    }
-    send_groups(&without, Signal::SIGTERM);
-    let alive = |leaders: &[i32]| leaders.iter().copied().filter(|&l| is_running(l)).collect::<Vec<_>>();
-    let wait = |leaders: &[i32], grace: Duration| {
-        let until = Instant::now() + grace;
-        while !alive(leaders).is_empty() && Instant::now() < until {
-            thread::sleep(PAUSE);
-        }
-        alive(leaders)
-    };
-    let left = wait(&with_run, GRACE_OF_RUN);
-    for &leader in &left {
-        send(&commands_below(leader), Signal::SIGKILL);
-    }
-    let left = wait(&left, GRACE_OF_ENGINE);
-    send_groups(&left, Signal::SIGTERM);
-    let left: Vec<i32> = left.into_iter().chain(alive(&without)).collect();
-    send_groups(&wait(&left, GRACE_OF_SIGNAL), Signal::SIGKILL);
+/// How much time what is to end has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grace {
+    /// A RUN on SIGTERM: the first process of a container ignores it unless it has asked for it.
+    run: Duration,
+    /// An engine that was not told anything: to end what it does, and to clean up after its RUN was ended.
+    engine: Duration,
+    /// An engine on SIGTERM.
+    signal: Duration,
 }
 
-/// Kills the groups of these leaders at once.
+impl Grace {
+    /// The user waits.
+    pub(super) const OF_A_SIGNAL: Self = Self {
+        run: Duration::from_millis(500),
+        engine: Duration::from_millis(1200),
+        signal: Duration::from_millis(400),
+    };
+    /// The build has failed, and what runs beside the failure is to leave nothing.
+    pub(super) const OF_A_FAILURE: Self =
+        Self { run: Duration::from_secs(2), engine: Duration::from_secs(15), signal: Duration::from_secs(5) };
+}
+
+/// Ends the processes with these ids, each the leader of a group of its own; returns when all are gone, or killed.
+pub(super) fn end(leaders: &[i32], is_running: &dyn Fn(i32) -> bool, grace: Grace) {
+    let begun = Instant::now();
+    // The commands that were told to end, and when the first of a leader's was.
+    let mut told: BTreeMap<i32, (Instant, BTreeSet<i32>)> = BTreeMap::new();
+    let mut signalled = false;
+    loop {
+        let alive: Vec<i32> = leaders.iter().copied().filter(|&leader| is_running(leader)).collect();
+        if alive.is_empty() {
+            break;
+        }
+        if begun.elapsed() >= grace.engine + grace.signal {
+            kill_groups(&alive);
+            break;
+        }
+        for &leader in &alive {
+            // A RUN may begin meanwhile.
+            let commands = commands_below(leader);
+            if commands.is_empty() {
+                continue;
+            }
+            let (since, known) = told.entry(leader).or_insert_with(|| (Instant::now(), BTreeSet::new()));
+            let new: Vec<i32> = commands.into_iter().filter(|&command| known.insert(command)).collect();
+            send(&new, Signal::SIGTERM);
+            if since.elapsed() >= grace.run {
+                // All at once: those that are left when their parent is gone are not found below the engine.
+                kill_commands(known);
+            }
+        }
+        if begun.elapsed() >= grace.engine && !signalled {
+            signalled = true;
+            send_groups(&alive, Signal::SIGTERM);
+        }
+        thread::sleep(PAUSE);
+    }
+    told.values().for_each(|(_, commands)| kill_commands(commands));
+}
+
+/// Kills those of these commands that are still there.
+fn kill_commands(commands: &BTreeSet<i32>) {
+    let own_root = identity("/proc/self/root/".into());
+    let left: Vec<i32> = commands.iter().copied().filter(|&pid| is_in_container(pid, own_root)).collect();
+    send(&left, Signal::SIGKILL);
+}
+
+/// Kills these leaders, their groups and all that they have started, at once.
 pub(super) fn kill_groups(leaders: &[i32]) {
+    let parents = parents();
     for &leader in leaders {
-        send(&commands_below(leader), Signal::SIGKILL);
+        send(&descendants(leader, &parents), Signal::SIGKILL);
     }
     send_groups(leaders, Signal::SIGKILL);
 }
@@ -73,7 +109,6 @@ fn send_groups(leaders: &[i32], signal: Signal) {
 /// The processes of a RUN below `leader`: those in a root of their own that do not run the leader's program. What else an
 /// engine starts (fuse-overlayfs, the network's helpers) has the same root as we, and goes with the engine.
 fn commands_below(leader: i32) -> Vec<i32> {
-    let identity = |path: String| fs::metadata(path).ok().map(|meta: Metadata| (meta.dev(), meta.ino()));
     let own_root = identity("/proc/self/root/".into());
     let program = identity(format!("/proc/{leader}/exe"));
     // The engine's own parts in the container (`buildah-chroot-exec`) are its program, or a copy of it in memory (1.28).
@@ -83,11 +118,19 @@ fn commands_below(leader: i32) -> Vec<i32> {
             || fs::read_link(exe)
                 .is_ok_and(|path| path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
     };
-    let in_container = |pid: &i32| {
-        let root = identity(format!("/proc/{pid}/root/"));
-        root.is_some() && root != own_root && !is_engine(*pid)
-    };
-    descendants(leader, &parents()).into_iter().filter(in_container).collect()
+    let is_command = |pid: &i32| is_in_container(*pid, own_root) && !is_engine(*pid);
+    descendants(leader, &parents()).into_iter().filter(is_command).collect()
+}
+
+/// Device and number of what lies there, links followed.
+fn identity(path: String) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Whether a process is there and has a root of its own.
+fn is_in_container(pid: i32, own_root: Option<(u64, u64)>) -> bool {
+    let root = identity(format!("/proc/{pid}/root/"));
+    root.is_some() && root != own_root
 }
 
 /// All processes with their parents.

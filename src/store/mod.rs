@@ -15,6 +15,7 @@
 //!     names.json              stage images that are kept by name, by build identity and stage
 //!     names-copy.json         the same, for when the other one is damaged
 //!     locks/                  advisory locks
+//!     running/                builds that run, and what is theirs (see upkeep::lease)
 //!     secret.json             the key of digests that stand for values
 //!     unreadable/             what was put aside
 //!     short-names/            what short names stood for

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Store;
 use crate::atomic::{self, Durability};
-use crate::record::{BuildRecord, SCHEMA};
+use crate::record::{BuildRecord, BuildStatus, SCHEMA};
 use crate::sealed::{self, Sealed};
 use crate::shelf::Shelf;
 
@@ -104,6 +104,23 @@ impl Store {
             );
         }
         Ok(RecordFile { path, shelf: self.shelf.clone(), record: Mutex::new(record) })
+    }
+
+    /// Says of a build whose record says that it runs that it was interrupted.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn interrupt_record(&self, build_id: &str) -> anyhow::Result<()> {
+        // A build that was ended early may not have one.
+        let Ok(mut record) = self.record(build_id) else { return Ok(()) };
+        if record.status == BuildStatus::Running {
+            crate::recording::failed(&mut record, "interrupted", true);
+            let bytes = bytes_of(&record)?;
+            let _ = self
+                .shelf
+                .kept(&self.record_path(build_id), |path| atomic::keep(path, &bytes, Durability::Whole));
+        }
+        Ok(())
     }
 
     /// The ids of all builds, oldest first.

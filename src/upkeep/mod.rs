@@ -10,7 +10,10 @@
 mod bound;
 mod carry_out;
 mod census;
+mod dead;
+mod lease;
 mod leftovers;
+mod watcher;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,7 +26,10 @@ use serde::Serialize;
 pub use bound::Bound;
 pub use carry_out::{Done, Refused, carry_out};
 pub use census::{Census, usage};
+pub use dead::{left_behind, sweep};
+pub use lease::Lease;
 pub use leftovers::{Leftovers, clear_away};
+pub use watcher::{WATCHER, allow_watcher, run as run_watcher, watch};
 
 use crate::engine::Engine;
 use crate::image::ImageId;
@@ -266,7 +272,7 @@ pub fn alive(pid: u32) -> bool {
 ///
 /// # Errors
 /// When the storage cannot be read, or a file cannot be removed.
-pub fn sweep(engine: &dyn Engine, store: &Store) -> anyhow::Result<()> {
+pub fn tidy(engine: &dyn Engine, store: &Store) -> anyhow::Result<()> {
     if !store.not_swept_for(PAUSE) {
         return Ok(());
     }

@@ -16,6 +16,7 @@ mod failure;
 mod files;
 mod host;
 mod images;
+mod interrupts;
 mod keys;
 mod lines;
 mod other_machine;

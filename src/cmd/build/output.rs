@@ -18,15 +18,17 @@ use crate::report::print_all;
 use crate::request::BuildRequest;
 use crate::session::Session;
 use crate::tip;
+use crate::upkeep::Lease;
 
 pub(super) fn finish(
     session: &Session,
     request: &BuildRequest,
     results: &[BuildResult],
+    lease: &Lease,
 ) -> anyhow::Result<()> {
     let list = request.manifest.as_ref().map(|list| manifest(session, list, results)).transpose()?.flatten();
     for result in results {
-        export(session, request, &result.image)?;
+        export(session, request, &result.image, lease)?;
         write_to_destinations(session, request, &result.image)?;
     }
     let Some(last) = results.last() else { return Ok(()) };
@@ -79,7 +81,12 @@ fn engine_metadata(image: &StoredImage) -> Map<String, Value> {
 }
 
 /// Writes the image's files where `--output` says.
-pub(super) fn export(session: &Session, request: &BuildRequest, image: &ImageId) -> anyhow::Result<()> {
+pub(super) fn export(
+    session: &Session,
+    request: &BuildRequest,
+    image: &ImageId,
+    lease: &Lease,
+) -> anyhow::Result<()> {
     if request.outputs.is_empty() {
         return Ok(());
     }
@@ -89,16 +96,16 @@ pub(super) fn export(session: &Session, request: &BuildRequest, image: &ImageId)
         Some(plain) => &engine.commit_config(plain, None).context("making an image without its ONBUILD")?,
         None => image,
     };
-    let written = request.outputs.iter().try_for_each(|output| export_to(engine, output, image));
+    let written = request.outputs.iter().try_for_each(|output| export_to(engine, output, image, lease));
     if plain.is_some() {
         engine.remove(&[image.to_string()]).context("removing the image that was made for --output")?;
     }
     written
 }
 
-fn export_to(engine: &dyn Engine, output: &Output, image: &ImageId) -> anyhow::Result<()> {
+fn export_to(engine: &dyn Engine, output: &Output, image: &ImageId, lease: &Lease) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new()
-        .prefix("stagecache-output-")
+        .prefix(temporary::prefix())
         .tempdir_in(temporary::large())
         .context("making a folder (free some space, or set TMPDIR)")?;
     let containerfile = folder.path().join("Containerfile");
@@ -115,7 +122,7 @@ fn export_to(engine: &dyn Engine, output: &Output, image: &ImageId) -> anyhow::R
         Output::Tar(path) => tar(path),
         Output::Stdout => tar(&archive),
     };
-    let mark = engine::new_mark();
+    let mark = lease.mark_of_call();
     let mut args: Vec<OsString> =
         ["build", "--quiet", "--no-cache", "--pull=never", "--rm=true", "--force-rm=true", "--layers=false"]
             .map(OsString::from)
@@ -141,7 +148,7 @@ fn write_to_destinations(session: &Session, request: &BuildRequest, image: &Imag
         return Ok(());
     }
     // A commit is not held to the policy of the machine.
-    let folder = tempfile::Builder::new().prefix("stagecache-push-").tempdir().context("making a folder")?;
+    let folder = tempfile::Builder::new().prefix(temporary::prefix()).tempdir().context("making a folder")?;
     let policy = folder.path().join("policy.json");
     fs::write(&policy, engine::policy_for("containers-storage", "")).context("writing a policy")?;
     for destination in &request.destinations {
