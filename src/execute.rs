@@ -174,6 +174,14 @@ pub struct Executed {
     pub begun: BTreeMap<usize, Begun>,
 }
 
+impl Executed {
+    /// How many steps of each stage are over; of a finished one all that there can be.
+    pub fn over(&self) -> BTreeMap<usize, usize> {
+        let begun = self.begun.iter().map(|(index, begun)| (*index, begun.over));
+        begun.chain(self.stages.keys().map(|index| (*index, usize::MAX))).collect()
+    }
+}
+
 /// What a run of the plan leaves in the storage beside the stages, to be added to that of the next one.
 #[derive(Debug)]
 pub struct Traces {
