@@ -51,6 +51,16 @@ pub fn keep_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`keep`], and the file is locked before it is there under its name; the lock is held while the result is open.
+///
+/// # Errors
+/// As [`write`].
+pub fn keep_locked(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let file = private(path, bytes, Durability::Passing)?;
+    file.as_file().lock()?;
+    Ok(file.persist(path)?)
+}
+
 /// Makes a folder below the state folder, for who may write to that one.
 ///
 /// # Errors

@@ -4,8 +4,8 @@ use crate::engine::EngineError;
 use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::process::OutputLine;
-use crate::report::visible::visible;
 use crate::verdict::Verdict;
+use crate::visible::visible;
 
 /// A step of a build: stage and step by index.
 pub type StepId = (usize, usize);

@@ -34,13 +34,15 @@
 //! Two results of one key can differ: a step that is run again although its result is known may leave something else.
 //! `store::Edition` tells them apart, and `plan` takes no result that was made of an earlier one.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::masked;
 use crate::image::{ImageFormat, ImageId};
-use crate::remote::address::masked;
 use crate::veil;
 
 /// The format of [`StepInputs`]. Raise it when the meaning of any field changes.

@@ -1,5 +1,6 @@
 //! podman-stagecache: stage caching, stage labels and build records for buildah and podman.
 
+pub mod address;
 pub mod atomic;
 pub mod bases;
 pub mod cli;
@@ -44,6 +45,7 @@ pub mod trust;
 pub mod upkeep;
 pub mod veil;
 pub mod verdict;
+pub mod visible;
 
 #[cfg(test)]
 #[path = "../tests/support/schema.rs"]

@@ -5,17 +5,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use podman_stagecache::address::masked;
 use podman_stagecache::cli::{self, BUILD_ALIASES, BUILD_GROUPS, Cli};
 use podman_stagecache::cmd;
 use podman_stagecache::engine::EngineError;
 use podman_stagecache::event::BuildFailure;
 use podman_stagecache::flags::{Leading, UnknownKind, parse_build, parse_leading};
 use podman_stagecache::process;
-use podman_stagecache::remote::address::masked;
 use podman_stagecache::remote::git::GitFailed;
-use podman_stagecache::report::visible::visible_lines;
 use podman_stagecache::report::{ClosedPipe, print};
 use podman_stagecache::upkeep;
+use podman_stagecache::visible::visible_lines;
 
 /// Usage errors and everything that the engine or we refuse, as podman has it.
 const REFUSED: u8 = 125;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     // Without handlers a signal still ends us.
     let _ = process::watch_signals();
     let result = match args.split_first() {
-        Some((word, rest)) if word == upkeep::WATCHER => upkeep::run_watcher(rest),
+        Some((word, rest)) if word == upkeep::WATCHER => cmd::watch::run(rest),
         _ => {
             upkeep::allow_watcher();
             run(&args)

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::address::masked;
 use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::verdict::Verdict;
@@ -70,7 +72,22 @@ pub struct BuildRecord {
     pub stages: Vec<StageRecord>,
 }
 
+impl StageRecord {
+    /// All images of the stage.
+    pub fn images(&self) -> impl Iterator<Item = &ImageId> {
+        let steps = self.steps.iter().filter_map(|step| step.image.as_ref());
+        self.image.iter().chain(&self.tip).chain(steps)
+    }
+}
+
 impl BuildRecord {
+    /// The build has failed.
+    pub fn fail(&mut self, error: &str, interrupted: bool) {
+        self.status = if interrupted { BuildStatus::Interrupted } else { BuildStatus::Failed };
+        self.ended = Some(Timestamp::now().to_string());
+        self.error = Some(masked(error));
+    }
+
     /// The last 12 digits of the id: the first ones are the time, which builds of one minute share.
     pub fn short_id(&self) -> &str {
         short_id(&self.build_id)

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::engine::Probed;
 use crate::event::Event;
 use crate::graph::{Origin, Stage, StageGraph};
-use crate::image::{ImageId, hex};
+use crate::image::hex;
 use crate::key::Content;
 use crate::plan::Plan;
 use crate::prepare::PreparedStage;
@@ -17,7 +17,6 @@ use crate::record::{
     BaseRecord, BuildRecord, BuildStatus, EngineRecord, RequestRecord, SCHEMA, StageRecord, StageStatus,
     StepRecord,
 };
-use crate::remote::address::masked;
 use crate::request::BuildRequest;
 use crate::store::RecordFile;
 use crate::veil::Veil;
@@ -242,17 +241,4 @@ pub fn note(file: &RecordFile, event: &Event) -> anyhow::Result<()> {
         Event::Output { .. } | Event::Waiting { .. } | Event::Warning(_) => {}
     }
     Ok(())
-}
-
-/// Ends the record of a build that failed.
-pub fn failed(record: &mut BuildRecord, error: &str, interrupted: bool) {
-    record.status = if interrupted { BuildStatus::Interrupted } else { BuildStatus::Failed };
-    record.ended = Some(Timestamp::now().to_string());
-    record.error = Some(masked(error));
-}
-
-/// All images of a stage.
-pub fn images(stage: &StageRecord) -> impl Iterator<Item = &ImageId> {
-    let steps = stage.steps.iter().filter_map(|step| step.image.as_ref());
-    stage.image.iter().chain(&stage.tip).chain(steps)
 }

@@ -3,14 +3,13 @@
 //! [`identity`] says what tells the bytes of a remote source from other bytes, without an engine; [`Client`] brings files, and
 //! [`git`] brings repositories. What an engine fetches itself, as the source of an ADD that runs, stays with the engine.
 
-pub mod address;
 mod forward;
 pub mod git;
 mod http;
 mod location;
 mod proxy;
 
-use address::Refused;
+use crate::address::Refused;
 use git::Repository;
 pub use http::{Answer, Client, HttpError, Patience};
 pub use proxy::Proxies;

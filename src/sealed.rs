@@ -128,7 +128,9 @@ fn open<T: DeserializeOwned>(bytes: &[u8], is: &str) -> Result<T, String> {
 /// When it is something else, or longer than `longest`: why.
 pub fn plain_file(path: &Path, longest: u64) -> Result<Option<Vec<u8>>, String> {
     let Some(file) = opened(path)? else { return Ok(None) };
-    let mut bytes = Vec::new();
+    let size = file.metadata().map_or(0, |meta| meta.len()).min(longest);
+    // With room for one byte more the end is seen without another call.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(longest + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > longest {
         return Err(format!("it is longer than {longest} bytes"));

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::address::masked;
 use crate::event::BuildFailure;
 use crate::flags::{EngineKind, go};
 use crate::process::{self, Invocation};
-use crate::remote::address::masked;
 use crate::remote::git::Repository;
 use crate::remote::{Client, HttpError};
 

@@ -24,9 +24,11 @@ const LAYERS: &[&[&str]] = &[
         "names",
         "host",
         "given_env",
+        "destination",
     ],
-    &["remote", "destination"],
-    &["containerfile", "image_config", "flags", "image", "process", "atomic", "sealed"],
+    &["remote", "shelf"],
+    &["containerfile", "image_config", "flags", "image", "process", "sealed"],
+    &["address", "atomic", "trust", "veil", "visible"],
 ];
 
 fn layer(module: &str) -> Option<usize> {

@@ -24,6 +24,7 @@ use self::knowledge::StoredKnowledge;
 use self::output::{finish, is_free_for_list, write_metadata};
 pub use self::sources::{Contexts, Sources};
 use self::sources::{Found, heading_scope, stage_graph};
+use crate::address::masked_bytes;
 use crate::bases::Bases;
 use crate::containerfile::{PREDEFINED_ARGS, Scope};
 use crate::context::CopiedTree;
@@ -37,7 +38,7 @@ use crate::prepare::{self, Common, Prepared, PreparedStage, prepare};
 use crate::process;
 use crate::record::{BuildRecord, BuildStatus};
 use crate::recording;
-use crate::remote::{self, address::masked_bytes};
+use crate::remote;
 use crate::report::progress::{Progress, Style};
 use crate::report::say;
 use crate::request::{BuildRequest, stage_version};
@@ -86,7 +87,7 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     let (engine, store) = (session.engine.as_ref(), &session.store);
     // What stays in spite of it, the next build removes.
     let last_act = || {
-        if lease.clean_up(engine, store).is_ok() {
+        if lease.clean_up_at_the_end(engine, store).is_ok() {
             lease.forget();
         }
     };
@@ -419,7 +420,7 @@ impl<'a> Build<'a> {
         if let Err(error) = &result {
             let failed = record.finish(|r| {
                 if r.status == BuildStatus::Running {
-                    recording::failed(r, &format!("{error:#}"), process::interrupted());
+                    r.fail(&format!("{error:#}"), process::interrupted());
                 }
             })?;
             write_metadata(request, &failed, None)?;

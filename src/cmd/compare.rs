@@ -10,9 +10,9 @@ use crate::key::{Change, StepKey, changes};
 use crate::record::{BuildRecord, StageRecord, StepRecord};
 use crate::report::steps::{StageBlock, StepLine, colour, draw, place};
 use crate::report::table::duration;
-use crate::report::visible::visible;
 use crate::report::{print, print_json};
 use crate::store::Store;
+use crate::visible::visible;
 
 /// As many paths of each kind are named; the counts are of all.
 const PATHS: usize = 20;

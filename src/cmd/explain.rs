@@ -14,9 +14,9 @@ use crate::key::Change;
 use crate::record::{BuildRecord, BuildStatus, StageRecord, StageStatus, StepRecord};
 use crate::report::steps::{StageBlock, StepLine, colour, counted, draw, place};
 use crate::report::table::{ago, duration, one_line};
-use crate::report::visible::{visible, visible_lines};
 use crate::report::{print, print_json};
 use crate::verdict::{FoundBy, Reason, Verdict};
+use crate::visible::{visible, visible_lines};
 
 /// Explains.
 ///

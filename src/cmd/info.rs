@@ -12,10 +12,10 @@ use crate::key;
 use crate::record;
 use crate::report::steps::counted;
 use crate::report::table::bytes;
-use crate::report::visible::visible_lines;
 use crate::report::{print, print_json};
 use crate::store::state_folder;
 use crate::upkeep;
+use crate::visible::visible_lines;
 
 /// What `version --format` has.
 #[derive(Debug, Serialize)]

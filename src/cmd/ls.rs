@@ -14,10 +14,10 @@ use crate::image::ImageId;
 use crate::record::{BuildRecord, BuildStatus, StageRecord, StageStatus, short_id};
 use crate::report::filter::{Filters, meant, names_image, time};
 use crate::report::table::{ago, bytes, duration, one_line, table};
-use crate::report::visible::visible;
 use crate::report::{print, print_json};
 use crate::session::Session;
 use crate::upkeep::alive;
+use crate::visible::visible;
 
 const FILTERS: &[&str] = &["status", "stage", "name", "label", "since", "before"];
 

@@ -10,6 +10,7 @@ pub mod ls;
 pub mod man;
 pub mod plan;
 pub mod prune;
+pub mod watch;
 
 use std::ffi::OsString;
 

@@ -12,10 +12,10 @@ use crate::plan::StagePlan;
 use crate::prepare::PreparedStage;
 use crate::report::steps::{StageBlock, StepLine, colour, counted, draw, place};
 use crate::report::table::{duration, one_line};
-use crate::report::visible::visible;
 use crate::report::{print, print_file, print_json};
 use crate::request::BuildRequest;
 use crate::verdict::{FoundBy, Reason, Verdict};
+use crate::visible::visible;
 
 /// Plans.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::remote::address::masked;
+use crate::address::masked;
 
 /// A Containerfile that the engines refuse to read.
 ///

@@ -36,7 +36,7 @@ pub use reader::{ContextPart, ContextReader, CopyKind, CopyRequest, ReadOptions}
 pub use resolve::is_remote_source;
 pub use tree::CopiedTree;
 
-use crate::report::visible::visible;
+use crate::visible::visible;
 
 /// Why the inputs of a step cannot be told. In all cases but [`ContextError::Io`] the engines fail too.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::shared::{Ended, locked};
 use super::stage::{StageWorker, Standing};
+use crate::address::masked_bytes;
 use crate::engine::{EngineError, KeptContainers, ListedImage, StepCall, temporary};
 use crate::event::{BuildFailure, Event};
 use crate::graph::Origin;
@@ -20,7 +21,6 @@ use crate::image::ImageId;
 use crate::plan::StepPlan;
 use crate::prepare::{OF_EVERY_STAGE, PreparedStep};
 use crate::process::OutputLine;
-use crate::remote::address::masked_bytes;
 use crate::step_text::{Labels, step_text};
 use crate::{heredoc, names, tip};
 

@@ -8,13 +8,14 @@ use anyhow::anyhow;
 
 use super::stage::Preparer;
 use super::{BodyItem, FolderRead, Foreign, NamedInput, Place, PreparedStage, PreparedStep, Unread};
+use crate::address::masked;
 use crate::containerfile::{Instruction, Keyword, Rules};
 use crate::context::{ContextError, ContextPart, ContextReader, CopyKind, CopyRequest, is_remote_source};
 use crate::graph::{Origin, mount_fields};
 use crate::host;
 use crate::key::{self, Content, Source};
 use crate::record::InputRecord;
-use crate::remote::{self, address::masked};
+use crate::remote;
 use crate::render::Rename;
 
 impl Preparer<'_> {

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::address::{Refused, masked};
+use crate::address::{Refused, masked};
 use crate::process::{self, Ended, Invocation};
 
 /// How long a server may send nothing, in seconds: git then gives up with "Operation too slow".

@@ -13,10 +13,10 @@ use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 
-use super::address::masked;
 use super::forward::Forward;
 use super::location;
 use super::proxy::{Proxies, Way, basic, split};
+use crate::address::masked;
 use crate::process;
 
 /// How often a server may send us elsewhere, as with Go, in which the engines are written.

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::progress::Titles;
 use super::table::{duration, one_line};
-use super::visible::{output_line, visible};
 use crate::event::{Event, StepId};
 use crate::process::OutputLine;
 use crate::verdict::Verdict;
+use crate::visible::{output_line, visible};
 
 /// How many of a running step's last lines are shown.
 const TAIL: usize = 3;

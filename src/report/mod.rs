@@ -6,14 +6,13 @@ pub mod progress;
 pub mod steps;
 pub mod table;
 pub mod template;
-pub mod visible;
 
 use std::io::{self, IsTerminal, Read, Write};
 
 use anyhow::Context;
 use serde::Serialize;
 
-use self::visible::{visible_file, visible_lines};
+use crate::visible::{visible_file, visible_lines};
 
 /// Nobody reads standard output any more: `podman-stagecache ls | head -1`.
 #[derive(Debug, thiserror::Error)]

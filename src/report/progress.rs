@@ -8,8 +8,8 @@ use super::live::Live;
 use crate::event::{Event, StepId};
 use crate::process::OutputLine;
 use crate::report::table::{duration, one_line};
-use crate::report::visible::{output_line, visible, visible_file, visible_lines};
 use crate::verdict::Verdict;
+use crate::visible::{output_line, visible, visible_file, visible_lines};
 
 /// How much is shown, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

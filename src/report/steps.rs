@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use super::table::{duration, one_line};
-use super::visible::visible;
+use crate::visible::visible;
 
 /// How wide an instruction may be.
 const TITLE: usize = 64;

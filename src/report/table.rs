@@ -1,6 +1,6 @@
 //! Tables as podman draws them: columns padded with spaces, upper-case headings.
 
-use super::visible::visible;
+use crate::visible::visible;
 
 /// Lays rows out under headings.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {

@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::table::table;
-use super::visible::visible;
+use crate::visible::visible;
 
 /// A template, read.
 #[derive(Debug, Clone, PartialEq)]

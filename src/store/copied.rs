@@ -9,7 +9,7 @@ use super::Store;
 use crate::image::ImageId;
 
 /// What takes less to work out is not kept.
-const WORTH: Duration = Duration::from_millis(20);
+const WORTH: Duration = Duration::from_millis(2);
 /// As many are kept, the newest.
 const KEPT: usize = 1000;
 

@@ -149,7 +149,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn put_entry(&self, key: &StepKey, entry: &Entry) -> anyhow::Result<()> {
-        let entry = Entry { inputs: self.veil().kept(&entry.inputs), ..entry.clone() };
+        let entry = Entry { inputs: entry.inputs.kept(self.veil()), ..entry.clone() };
         if let Some(by_content) = entry.by_content.clone().filter(|c| c != key) {
             let path = self.entry_path(&by_content);
             self.write_synced(&path, &Kept { key: by_content, entry: entry.clone() })?;

@@ -114,7 +114,7 @@ impl Store {
         // A build that was ended early may not have one.
         let Ok(mut record) = self.record(build_id) else { return Ok(()) };
         if record.status == BuildStatus::Running {
-            crate::recording::failed(&mut record, "interrupted", true);
+            record.fail("interrupted", true);
             let bytes = bytes_of(&record)?;
             let _ = self
                 .shelf

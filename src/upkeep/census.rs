@@ -7,7 +7,6 @@ use crate::image::ImageId;
 use crate::key::StepKey;
 use crate::names;
 use crate::record::{BuildRecord, StageRecord};
-use crate::recording;
 use crate::store::{Aged, Entry, LONG, Nearest, Store};
 
 /// Everything that upkeep decides by, gathered once.
@@ -93,7 +92,7 @@ impl Census {
         let recorded = self.records.iter().flat_map(|record| &record.stages);
         let recorded = recorded.filter(|stage| is_one(&names::slug(&stage.name)));
         let of_names = self.our_names().filter(|(name, _)| slug_of(name).is_some_and(is_one));
-        recorded.flat_map(recording::images).chain(of_names.map(|(_, id)| id)).collect()
+        recorded.flat_map(StageRecord::images).chain(of_names.map(|(_, id)| id)).collect()
     }
 
     /// Images that builds of ours left and that are in the storage.

@@ -4,12 +4,13 @@
 //! What is in the file tells who comes next what to clean up ([`super::dead`]).
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use crate::atomic;
 use crate::engine::{Engine, new_mark, temporary};
 use crate::sealed;
 use crate::store::Store;
@@ -76,11 +77,20 @@ impl Lease {
         self.held.as_ref().map(|(path, _)| path)
     }
 
-    /// Removes what a build that did not come to its end has left.
+    /// Removes what builds that have failed left in the storage; their folders go by themselves.
     ///
     /// # Errors
     /// When something of it stays.
     pub fn clean_up(&self, engine: &dyn Engine, store: &Store) -> anyhow::Result<()> {
+        let own = Own { builds: self.own.builds.clone(), ..Own::default() };
+        super::dead::clean_up(engine, store, &self.id, &own)
+    }
+
+    /// Removes all that is the process's, which ends with it.
+    ///
+    /// # Errors
+    /// When something of it stays.
+    pub fn clean_up_at_the_end(&self, engine: &dyn Engine, store: &Store) -> anyhow::Result<()> {
         super::dead::clean_up(engine, store, &self.id, &self.own)
     }
 
@@ -104,14 +114,8 @@ impl Drop for Lease {
     }
 }
 
-/// Under its name it is there with its lock only.
 fn write(store: &Store, id: &str, own: &Own) -> io::Result<(PathBuf, File)> {
-    let folder = folder(store);
-    fs::create_dir_all(&folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-    file.as_file().lock()?;
-    file.write_all(&sealed::seal(&is(id), own)?)?;
-    let path = folder.join(id);
-    let file = file.persist(&path)?;
+    let path = folder(store).join(id);
+    let file = atomic::keep_locked(&path, &sealed::seal(&is(id), own)?)?;
     Ok((path, file))
 }

@@ -29,14 +29,13 @@ pub use census::{Census, usage};
 pub use dead::{left_behind, sweep};
 pub use lease::Lease;
 pub use leftovers::{Leftovers, clear_away};
-pub use watcher::{WATCHER, allow_watcher, run as run_watcher, watch};
+pub use watcher::{WATCHER, allow_watcher, watch};
 
 use crate::engine::Engine;
 use crate::image::ImageId;
 use crate::key::{Content, StepKey};
 use crate::names;
-use crate::record::{BuildRecord, BuildStatus};
-use crate::recording;
+use crate::record::{BuildRecord, BuildStatus, StageRecord};
 use crate::store::{LONG, Store, Usage};
 
 /// The lock that builds share and that upkeep holds alone.
@@ -174,7 +173,7 @@ pub fn choose(census: &Census, wish: &Wish) -> Removal {
     let stale: BTreeSet<String> = stale.cloned().collect();
     let gone_records: BTreeSet<&str> = records.iter().map(String::as_str).collect();
     let left = census.records.iter().filter(|record| !gone_records.contains(record.build_id.as_str()));
-    let named = left.flat_map(|record| &record.stages).flat_map(recording::images);
+    let named = left.flat_map(|record| &record.stages).flat_map(StageRecord::images);
     let referred: BTreeSet<&ImageId> = stay.iter().map(|(_, entry)| &entry.image).chain(named).collect();
     let needless = |id: &&ImageId| !there(id) && (is_for_all || !referred.contains(id));
     let configs: Vec<ImageId> = census.configs.iter().filter(needless).cloned().collect();

@@ -402,7 +402,8 @@ fn a_record_that_somebody_has_changed_is_no_panic() {
     assert!(!files.is_empty());
     for id in ["abc", "", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}"] {
         for file in files.lines() {
-            let text = fs::read_to_string(file).unwrap();
+            // What cannot be read is put aside.
+            let Ok(text) = fs::read_to_string(file) else { continue };
             fs::write(file, text.replace(&image, id)).unwrap();
         }
         for command in [&["ls"][..], &["ls", "--stages"], &["explain"], &["inspect"], &["prune", "--dry-run"]]

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use super::BuildResult;
 use crate::image::ImageId;
 use crate::process;
-use crate::record::StageStatus;
-use crate::recording;
+use crate::record::{StageRecord, StageStatus};
 use crate::report::say;
 use crate::report::steps::counted;
 use crate::report::table;
@@ -37,7 +36,7 @@ pub(super) fn keep_small(
         return Ok(());
     }
     let stages = || results.iter().flat_map(|result| &result.record.stages);
-    let in_use: BTreeSet<&ImageId> = stages().flat_map(recording::images).collect();
+    let in_use: BTreeSet<&ImageId> = stages().flat_map(StageRecord::images).collect();
     for result in results {
         if let Err(error) =
             upkeep::clear_away(session.engine.as_ref(), &session.store, &result.leftovers, &in_use)

@@ -53,7 +53,7 @@ impl<'a> Attempt<'a> {
             veil: store.veil(),
         });
         let failed = store.start_record(record).and_then(|file| {
-            file.finish(|record| recording::failed(record, &format!("{error:#}"), process::interrupted()))
+            file.finish(|record| record.fail(&format!("{error:#}"), process::interrupted()))
         });
         let _ = failed.and_then(|record| write_metadata(self.request, &record, None));
     }

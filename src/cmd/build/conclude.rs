@@ -9,7 +9,6 @@ use crate::event::BuildFailure;
 use crate::execute::Executed;
 use crate::key::StepKey;
 use crate::record::{BuildStatus, ResultRecord, StageStatus};
-use crate::recording;
 use crate::report::progress::Progress;
 use crate::request::KeepStages;
 use crate::store::{Nearest, RecordFile, StageNearest};
@@ -32,7 +31,7 @@ impl Build<'_> {
             }
             let interrupted = matches!(failure, BuildFailure::Interrupted);
             self.hold_unfinished(&executed)?;
-            record.finish(|r| recording::failed(r, &failure.to_string(), interrupted))?;
+            record.finish(|r| r.fail(&failure.to_string(), interrupted))?;
             return Err(failure.into());
         }
         let target =

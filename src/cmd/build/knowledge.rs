@@ -39,7 +39,7 @@ impl Known for StoredKnowledge<'_> {
     }
 
     fn as_kept(&self, inputs: &StepInputs) -> StepInputs {
-        self.store.veil().kept(inputs)
+        inputs.kept(self.store.veil())
     }
 
     fn files(&self, old: &str, new: &str) -> Option<String> {

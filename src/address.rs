@@ -54,7 +54,7 @@ pub struct Refused {
 
 impl Refused {
     /// Refuses a part that begins with a `-`.
-    pub(super) fn unless_operand(address: &str, part: &'static str, text: &str) -> Result<(), Self> {
+    pub(crate) fn unless_operand(address: &str, part: &'static str, text: &str) -> Result<(), Self> {
         if !text.starts_with('-') {
             return Ok(());
         }
