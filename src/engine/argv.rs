@@ -7,8 +7,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::commit::Import;
-use super::steering;
 use super::{EngineKind, ImageRequest, StepCall};
+use super::{steering, temporary};
 use crate::image::ImageId;
 use crate::process::Invocation;
 
@@ -105,7 +105,11 @@ pub fn marked(mark: &str) -> OsString {
 /// Takes in what was written for the engine, under a policy of its own; the flag is hidden, and all versions have it.
 pub fn take_in(invocation: Invocation, import: &Import) -> Invocation {
     let policy = flag("signature-policy", import.policy());
-    invocation.args(["pull", "--quiet"]).arg(policy).arg(import.source())
+    let mut invocation = invocation.args(["pull", "--quiet"]).arg(policy).arg(import.source());
+    if temporary::can_lie_elsewhere(false) {
+        invocation.env.push(("TMPDIR".into(), import.temporary().into()));
+    }
+    invocation
 }
 
 /// Pulls an image whether or not the storage has one of that name.

@@ -38,6 +38,11 @@ impl Import {
         source
     }
 
+    /// Where the engine may unpack it: gone with it, also when the call is ended early.
+    pub fn temporary(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The policy for that.
     pub fn policy(&self) -> PathBuf {
         self.folder.path().join("policy.json")

