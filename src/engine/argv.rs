@@ -3,6 +3,7 @@
 //! buildah and podman take the same flags for what we ask of them; where they differ, the difference is
 //! here with the version it was seen in.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -143,8 +144,11 @@ pub fn tag(invocation: Invocation, id: &ImageId, names: &[String]) -> Invocation
 /// Removes names, or images.
 ///
 /// Removing an image's only name removes the image and all its untagged ancestors (1.28): callers give an
-/// image another name first.
+/// image another name first, and a name that is told twice goes once: it is looked for before any goes, so that the second
+/// time would take the last name that the image has left, and with that the image (1.28).
 pub fn remove(kind: EngineKind, invocation: Invocation, names: &[String]) -> Invocation {
+    let mut told = BTreeSet::new();
+    let names = names.iter().filter(|name| told.insert(*name));
     match kind {
         EngineKind::Buildah => invocation.arg("rmi").args(names),
         EngineKind::Podman => invocation.args(["image", "rm"]).args(names),
@@ -265,13 +269,13 @@ mod tests {
     #[test]
     fn each_engine_has_its_own_words_for_images() {
         let id = ImageId::parse(&"a".repeat(64)).unwrap();
-        let names = ["x:1".to_owned(), "y:1".to_owned()];
+        let names = ["x:1".to_owned(), "y:1".to_owned(), "x:1".to_owned()];
         let lines = |kind| {
             let call = || Invocation::new("e");
             [resolve_local(kind, call(), "x"), tag(call(), &id, &names), remove(kind, call(), &names)]
                 .map(|invocation| invocation.shown())
         };
-        let tagged = format!("e tag {id} x:1 y:1");
+        let tagged = format!("e tag {id} x:1 y:1 x:1");
         assert_eq!(
             lines(EngineKind::Buildah),
             ["e inspect --type image --format {{.FromImageID}} x", &tagged, "e rmi x:1 y:1"]
