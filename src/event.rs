@@ -101,6 +101,17 @@ impl BuildFailure {
             Self::Interrupted => false,
         }
     }
+
+    /// Whether the engine says that something it had made or found is gone.
+    pub fn tells_a_loss(&self) -> bool {
+        match self {
+            Self::Step { error, .. } => error.tells_a_loss(),
+            Self::Stage { error, .. } => {
+                error.downcast_ref::<EngineError>().is_some_and(EngineError::tells_a_loss)
+            }
+            Self::Interrupted => false,
+        }
+    }
 }
 
 /// Why a build failed.

@@ -98,6 +98,8 @@ pub struct Execution<'a> {
     pub kept_containers: KeptContainers,
     /// What makes the mark of a call, by which its working container is known.
     pub mark_of_call: &'a (dyn Fn() -> String + Sync),
+    /// Whether images went from the storage before, in this build.
+    pub loses: bool,
     /// Where step Containerfiles lie.
     pub scratch: &'a Path,
 }
@@ -242,7 +244,7 @@ pub fn execute(
         leftover: Mutex::new(Vec::new()),
         passing: Mutex::new(Vec::new()),
         made: Mutex::new(BTreeSet::new()),
-        lost: AtomicBool::new(false),
+        lost: AtomicBool::new(execution.loses),
         gone: AtomicBool::new(false),
         begun: Mutex::new(BTreeMap::new()),
     };

@@ -214,6 +214,8 @@ pub struct Build<'a> {
     rules: Rules,
     /// Names that labelled targets got because this build takes their last one, by stage.
     parked: Vec<(String, String)>,
+    /// Whether somebody takes images away that this build needs.
+    loses: bool,
 }
 
 impl<'a> Build<'a> {
@@ -269,6 +271,7 @@ impl<'a> Build<'a> {
             nearest,
             rules,
             parked: Vec::new(),
+            loses: false,
         };
         build.prepare()?;
         build.decide();

@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
@@ -25,7 +26,11 @@ use crate::step_text::{Labels, step_text};
 use crate::{heredoc, names, tip};
 
 /// How often what the engine made is made again because it went from the storage at once.
-pub(super) const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 10;
+
+/// Within this time a prune removes, as a rule, what had no name when it looked (podman 4.3 beside builds on two busy cores:
+/// half of them take less than 0.13 s, one took 1.6 s).
+const PRUNES: Duration = Duration::from_millis(500);
 
 impl StageWorker<'_> {
     /// The call, and once more where its image is gone again.
@@ -42,7 +47,7 @@ impl StageWorker<'_> {
         let built = self.built.len();
         for attempt in 1.. {
             let called = self.call(n, step, planned, from, attempt == ATTEMPTS)?;
-            if let Some(done) = called.filter(|(image, _)| self.is_still_there(image)) {
+            if let Some(done) = called.filter(|(image, _)| self.stays(image)) {
                 return Ok(done);
             }
             if attempt == ATTEMPTS {
@@ -57,8 +62,22 @@ impl StageWorker<'_> {
         Err(self.failure(anyhow!("{}: its image went from the storage {ATTEMPTS} times", step.title)))
     }
 
-    /// Whether an image that was made just now is in the storage.
-    pub(super) fn is_still_there(&self, image: &ImageId) -> bool {
+    /// Whether an image that was made just now stays. Where some went before, somebody prunes again and again: then it is
+    /// looked at when such a prune is over, for what is lost later costs more.
+    pub(super) fn stays(&self, image: &ImageId) -> bool {
+        let since = Instant::now();
+        while self.is_still_there(image) {
+            let watched = self.shared.lost.load(Ordering::SeqCst) && !self.shared.stopped();
+            if !watched || since.elapsed() > PRUNES {
+                return true;
+            }
+            thread::sleep(PRUNES / 10);
+        }
+        false
+    }
+
+    /// Whether an image is in the storage.
+    fn is_still_there(&self, image: &ImageId) -> bool {
         let there = self.shared.execution.engine.image(image).is_ok();
         if !there {
             self.shared.lost.store(true, Ordering::SeqCst);

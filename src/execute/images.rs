@@ -318,16 +318,20 @@ impl StageWorker<'_> {
             let engine = self.shared.execution.engine;
             let held = if name.is_none() { self.holding_name(&composed.id) } else { None };
             let name = name.or(held.as_deref());
-            for _ in 0..ATTEMPTS {
-                engine.commit_config(composed, name).map_err(|e| {
-                    if !engine.has_layers(&stored.diff_ids()) {
-                        self.shared.gone.store(true, Ordering::SeqCst);
+            for attempt in 1..=ATTEMPTS {
+                match engine.commit_config(composed, name) {
+                    Err(error) if error.tells_a_loss() && attempt < ATTEMPTS => {
+                        self.shared.lost.store(true, Ordering::SeqCst);
                     }
-                    self.failure(e.into())
-                })?;
-                // A prune takes it where it looks before the name is there.
-                if self.is_still_there(&composed.id) {
-                    break;
+                    Err(error) => {
+                        if !engine.has_layers(&stored.diff_ids()) {
+                            self.shared.gone.store(true, Ordering::SeqCst);
+                        }
+                        return Err(self.failure(error.into()));
+                    }
+                    // A prune takes it where it looks before the name is there.
+                    Ok(_) if self.stays(&composed.id) => break,
+                    Ok(_) => {}
                 }
             }
             if !self.shared.has_image(&composed.id) {

@@ -24,8 +24,8 @@ pub(super) struct Named {
     pub(super) left: Vec<String>,
 }
 
-/// How long a prune takes from its look at the storage to the removal of what it found (podman 4.3 beside builds on two
-/// busy cores: 0.13 s, 1.6 s at most).
+/// Longer than a prune takes from its look at the storage to the removal of what it found (podman 4.3 beside builds on two
+/// busy cores: half of them less than 0.13 s, one 1.6 s).
 const PRUNES: Duration = Duration::from_secs(2);
 
 /// The target's image is not there when all is done.

@@ -39,7 +39,7 @@ impl Build<'_> {
         loop {
             let mut named = Named::default();
             if executed.failure.is_none() {
-                match self.name_images(&executed, losses > 0 || executed.lost) {
+                match self.name_images(&executed, executed.lost) {
                     Ok(done) => named = done,
                     Err(error) => {
                         let stage = self.graph.stages[self.graph.target].name.clone();
@@ -52,6 +52,7 @@ impl Build<'_> {
                 return Ok((executed, named));
             }
             losses += 1;
+            self.loses = true;
             let listing = self.session.engine.list()?;
             if !self.has_lost(&executed, &listing) {
                 return Ok((executed, named));
@@ -138,6 +139,7 @@ impl Build<'_> {
         let was_there = found.filter(|id| executed.listing.contains(id));
         let failed = executed.failure.as_ref();
         executed.gone
+            || failed.is_some_and(BuildFailure::tells_a_loss)
             || was_there.chain(&executed.made).chain(failed.and_then(Gone::of)).any(|id| !now.contains(id))
     }
 
@@ -189,6 +191,7 @@ impl Build<'_> {
             build_id: self.build_id.clone(),
             started: self.rules.now,
             stdin: self.request.stdin,
+            loses: self.loses,
             waits: self.request.waits,
             patch_layers: self.request.patch_layers,
             kept_containers: self.request.kept_containers,
