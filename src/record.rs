@@ -267,6 +267,9 @@ pub struct StepRecord {
     pub duration_ms: Option<u64>,
     /// The image it left.
     pub image: Option<ImageId>,
+    /// The file with what it printed, below the state folder of the storage; nothing for a hit.
+    #[serde(default)]
+    pub log: Option<String>,
 }
 
 /// A source of an instruction.

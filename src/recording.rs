@@ -140,6 +140,7 @@ fn stage_record(stage: &Stage, start: &Start<'_>) -> StageRecord {
                 verdict: None,
                 started: None,
                 duration_ms: None,
+                log: None,
                 image: None,
             })
             .collect(),

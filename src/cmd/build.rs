@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
-use self::around::{keep_small, sweep};
+use self::around::{are_there, keep_small, sweep};
 use self::attempt::Attempt;
 use self::knowledge::StoredKnowledge;
 use self::output::{finish, is_free_for_list, write_metadata};
@@ -104,6 +104,7 @@ pub fn build(session: &Session, request: &BuildRequest) -> anyhow::Result<Vec<Bu
     drop(lock);
     keep_small(session, request, &results)?;
     finished?;
+    are_there(session, &results)?;
     // The image is there, and a log that was asked for is not.
     match results.iter_mut().find_map(|result| result.log_trouble.take()) {
         Some(trouble) => Err(trouble),

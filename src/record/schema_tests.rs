@@ -25,6 +25,7 @@ fn record() -> BuildRecord {
         started: Some("2024-01-01T00:00:00Z".into()),
         duration_ms: Some(5),
         image: Some(id("a")),
+        log: Some("logs/b/0-0".into()),
     };
     let stage = StageRecord {
         index: 0,

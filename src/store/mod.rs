@@ -15,6 +15,7 @@
 //!     names.json              stage images that are kept by name, by build identity and stage
 //!     names-copy.json         the same, for when the other one is damaged
 //!     locks/                  advisory locks
+//!     logs/<uuid>/            what the steps of a build printed, `STAGE-STEP`
 //!     running/                builds that run, and what is theirs (see upkeep::lease)
 //!     secret.json             the key of digests that stand for values
 //!     unreadable/             what was put aside
@@ -31,6 +32,7 @@ mod copied;
 mod entries;
 mod images;
 mod lock;
+mod logs;
 mod names;
 mod records;
 mod secret;
@@ -53,6 +55,7 @@ use crate::veil::Veil;
 pub use aged::{Aged, LONG};
 pub use entries::{Edition, Entry, Nearest, StageNearest, Usage};
 pub use lock::Lock;
+pub use logs::StepLog;
 pub use records::RecordFile;
 
 /// The state folder of all storages: `STAGECACHE_HOME`, `/var/lib/stagecache` for root, else

@@ -198,6 +198,7 @@ impl Store {
     /// # Errors
     /// When the record is there and cannot be removed.
     pub fn forget_record(&self, build_id: &str) -> std::io::Result<()> {
+        self.forget_logs(build_id)?;
         fs::remove_file(self.record_path(build_id))
     }
 }

@@ -60,3 +60,28 @@ fn what_a_command_prints_last_before_it_fails_is_shown_too() {
         assert_eq!(lines, said, "{kind:?}: {}", built.stderr);
     }
 }
+
+#[test]
+fn what_a_step_prints_is_kept_with_the_record_and_goes_with_it() {
+    let text = "FROM docker.io/library/busybox AS a\nRUN echo heard; echo it >&2\n";
+    for kind in BOTH {
+        let scenario = Scenario::on(kind, text);
+        let log_of = |built: &Built| built.stage("a")["steps"][0]["log"].as_str().map(str::to_owned);
+        let path = |log: &str| {
+            let storages = std::fs::read_dir(scenario.state().join("storages")).unwrap();
+            storages.map(|storage| storage.unwrap().path().join(log)).find(|path| path.exists())
+        };
+        let built = scenario.build(&[]).ok();
+        let log = path(&log_of(&built).expect("a step that ran has a log")).unwrap();
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert!(said.contains("heard\n") && said.contains("it\n"), "{kind:?}: {said}");
+        assert_eq!(log_of(&scenario.build(&[]).ok()), None, "{kind:?}: a hit prints nothing");
+        scenario.containerfile("FROM docker.io/library/busybox AS a\nRUN echo in vain; exit 3\n");
+        let failed = scenario.build(&[]).fails(3);
+        let said = std::fs::read_to_string(path(&log_of(&failed).unwrap()).unwrap()).unwrap();
+        assert!(said.contains("in vain\n"), "{kind:?}: {said}");
+        let pruned =
+            scenario.program(&[]).args(scenario.globals()).args(["prune", "--all"]).status().unwrap();
+        assert!(pruned.success() && !log.exists(), "{kind:?}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::bail;
+
 use super::BuildResult;
 use crate::image::ImageId;
 use crate::process;
@@ -62,6 +64,33 @@ pub(super) fn keep_small(
     }
     if let Err(error) = upkeep::tidy(session.engine.as_ref(), &session.store) {
         say(&format!("warning: the state folder is not kept small: {error:#}"));
+    }
+    Ok(())
+}
+
+/// Sees to it that what was built is there when success is said. A prune that looked at the storage before an image had its
+/// name takes it a moment later.
+///
+/// # Errors
+/// When an image that was given a name has neither; one without a name is anybody's to prune.
+pub(super) fn are_there(session: &Session, results: &[BuildResult]) -> anyhow::Result<()> {
+    let built = |result: &&BuildResult| result.record.stages.iter().any(|s| s.status == StageStatus::Built);
+    let mut listing = None;
+    for result in results.iter().filter(built) {
+        let names = result.record.result.iter().flat_map(|result| &result.names);
+        for name in names {
+            let listing = match &listing {
+                Some(listing) => listing,
+                None => listing.insert(session.engine.list()?),
+            };
+            if !listing.contains(&result.image) && listing.named(name).is_none() {
+                bail!(
+                    "image {} ({name}) was built, and went from the storage at once: something prunes images there; build again, \
+                     most of it is cached",
+                    result.image.short()
+                );
+            }
+        }
     }
     Ok(())
 }

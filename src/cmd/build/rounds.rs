@@ -1,6 +1,7 @@
 //! Runs the plan: up to what has to be decided again from the world as it is then, and once more where images went from the
 //! storage meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 
@@ -10,13 +11,13 @@ use super::Build;
 use super::naming::{Gone, Named};
 use super::sources::named_values;
 use crate::engine::Listing;
-use crate::event::BuildFailure;
+use crate::event::{BuildFailure, Event, StepId};
 use crate::execute::{Done, Executed, Execution, Traces, execute};
 use crate::plan::Plan;
-use crate::process;
+use crate::process::{self, OutputLine};
 use crate::recording;
 use crate::report::progress::Progress;
-use crate::store::{Entry, RecordFile};
+use crate::store::{Entry, RecordFile, StepLog};
 use crate::upkeep::{self, Lease};
 
 /// How often a build goes on after images that it needs went from the storage. Somebody may prune all the time, and each
@@ -143,6 +144,25 @@ impl Build<'_> {
             || was_there.chain(&executed.made).chain(failed.and_then(Gone::of)).any(|id| !now.contains(id))
     }
 
+    /// Keeps what a step prints.
+    fn log(&self, event: &Event, logs: &mut BTreeMap<StepId, StepLog>, record: &RecordFile) {
+        match event {
+            Event::Started { step, .. } => {
+                let log = self.session.store.start_log(&self.build_id, *step);
+                let path = log.path().map(str::to_owned);
+                record.change(|record| record.stages[step.0].steps[step.1].log = path);
+                logs.insert(*step, log);
+            }
+            Event::Output { step, line: OutputLine::Stdout(line) | OutputLine::Stderr(line) } => {
+                if let Some(log) = logs.get_mut(step) {
+                    log.line(line);
+                }
+            }
+            Event::Ran { step, .. } | Event::Failed { step } => drop(logs.remove(step)),
+            _ => {}
+        }
+    }
+
     fn execute(
         &mut self,
         done: Done,
@@ -202,8 +222,10 @@ impl Build<'_> {
         let executed = thread::scope(|scope| {
             let running = scope.spawn(|| execute(&execution, done, listing, sender));
             let mut trouble = None;
+            let mut logs: BTreeMap<StepId, StepLog> = BTreeMap::new();
             for event in events {
                 progress.show(&event);
+                self.log(&event, &mut logs, record);
                 if let Err(error) = recording::note(record, &event) {
                     trouble.get_or_insert(error);
                 }
