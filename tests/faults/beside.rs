@@ -131,7 +131,8 @@ fn disturb(scenario: &Scenario, beside: Beside) {
             if let Some(name) = names.into_iter().find(|name| name.starts_with("localhost/stagecache/")) {
                 scenario.engine_output(Kind::Buildah, &["rmi", "-f", &name]);
             }
-            thread::sleep(std::time::Duration::from_millis(300));
+            // Builds of which something is taken all the time come to no end, and should not.
+            thread::sleep(std::time::Duration::from_secs(3));
         }
     }
 }

@@ -350,8 +350,8 @@ fn number(name: &str) -> Option<u64> {
 
 /// Draws so many worlds; the seed of each that fails is told.
 fn all(count: u64, start: u64, one: fn(u64)) {
-    let count = number("GRAPHS").unwrap_or(count);
     let (start, count) = number("SEED").map_or((start, count), |seed| (seed, 1));
+    let count = number("GRAPHS").unwrap_or(count);
     println!("{count} graphs from seed {start} on");
     let next = AtomicU64::new(0);
     let wrong = Mutex::new(Vec::new());
