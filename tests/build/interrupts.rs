@@ -179,6 +179,10 @@ fn a_second_signal_ends_the_build_at_once() {
     running.signal(Signal::SIGTERM);
     running.ended().fails(143);
     assert!(since.elapsed() < Duration::from_millis(1500), "{:?}", since.elapsed());
+    // What there was no time for on a busy machine, the watcher does.
+    while leases(&scenario) > 0 && since.elapsed() < Duration::from_secs(10) {
+        sleep(Duration::from_millis(50));
+    }
     assert_nothing_left(&scenario);
 }
 
