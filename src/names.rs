@@ -96,7 +96,7 @@ pub fn is_valid(name: &str) -> bool {
 
 /// Whether this is the id of an image, which no image can be called.
 pub fn is_id(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    ImageId::parse(name).is_some_and(|id| id.as_str() == name)
 }
 
 #[cfg(test)]

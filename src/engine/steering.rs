@@ -4,6 +4,8 @@
 //! what an engine runs (git, gpg, ssh) have the rest. A name that is missing here hands an engine a value that is meant for a
 //! command; one that is here for nothing shows the value in the process list of an engine before 1.30.
 
+use crate::containerfile::PREDEFINED_ARGS;
+
 /// What is steered, and by which names.
 const NAMES: &[(&str, &[&str])] = &[
     (
@@ -29,21 +31,10 @@ const NAMES: &[(&str, &[&str])] = &[
     ),
     ("the time zone of Go and glibc", &["TZ", "TZDIR", "ZONEINFO"]),
     ("which servers are trusted", &["SSL_CERT_FILE", "SSL_CERT_DIR"]),
+    ("which way pulls and ADD take", &PREDEFINED_ARGS),
     (
-        "which way pulls and ADD take",
-        &[
-            "HTTP_PROXY",
-            "http_proxy",
-            "HTTPS_PROXY",
-            "https_proxy",
-            "FTP_PROXY",
-            "ftp_proxy",
-            "NO_PROXY",
-            "no_proxy",
-            "ALL_PROXY",
-            "all_proxy",
-            "REQUEST_METHOD",
-        ],
+        "the way for all addresses, and whether Go heeds HTTP_PROXY",
+        &["ALL_PROXY", "all_proxy", "REQUEST_METHOD"],
     ),
     (
         "how names of servers are looked up",

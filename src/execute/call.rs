@@ -45,19 +45,18 @@ impl StageWorker<'_> {
         from: Option<&ImageId>,
     ) -> Result<(ImageId, u64), Ended> {
         let built = self.built.len();
-        for attempt in 1.. {
-            let called = self.call(n, step, planned, from, attempt == ATTEMPTS)?;
+        for left in (0..ATTEMPTS).rev() {
+            let called = self.call(n, step, planned, from, left == 0)?;
             if let Some(done) = called.filter(|(image, _)| self.stays(image)) {
                 return Ok(done);
             }
-            if attempt == ATTEMPTS {
-                break;
+            if left > 0 {
+                self.built.truncate(built);
+                self.shared.send(Event::Warning(format!(
+                    "stage {}: {}: its image went from the storage at once: the step runs again",
+                    self.stage.stage.name, step.title
+                )));
             }
-            self.built.truncate(built);
-            self.shared.send(Event::Warning(format!(
-                "stage {}: {}: its image went from the storage at once: the step runs again",
-                self.stage.stage.name, step.title
-            )));
         }
         Err(self.failure(anyhow!("{}: its image went from the storage {ATTEMPTS} times", step.title)))
     }

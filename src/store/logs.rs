@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use super::Store;
 use crate::atomic;
@@ -32,8 +31,7 @@ impl StepLog {
 
     /// Adds a line.
     pub fn line(&mut self, line: &[u8]) {
-        self.write(line);
-        self.write(b"\n");
+        self.write(&[line, b"\n"].concat());
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -66,14 +64,15 @@ impl Drop for StepLog {
     }
 }
 
-impl Store {
-    fn logs_of(&self, build_id: &str) -> PathBuf {
-        self.root.join("logs").join(build_id)
-    }
+/// Where those of a build lie, below the state folder of the storage.
+fn folder_of(build_id: &str) -> String {
+    format!("logs/{build_id}")
+}
 
+impl Store {
     /// Begins the file of a step that starts; one of the same step, which ran before in this build, is replaced.
     pub fn start_log(&self, build_id: &str, (stage, step): (usize, usize)) -> StepLog {
-        let path = format!("logs/{build_id}/{stage}-{step}");
+        let path = format!("{}/{stage}-{step}", folder_of(build_id));
         let make = || -> io::Result<File> {
             let whole = self.root.join(&path);
             atomic::keep(&whole, b"", atomic::Durability::Passing)?;
@@ -87,7 +86,7 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be removed.
     pub(super) fn forget_logs(&self, build_id: &str) -> io::Result<()> {
-        match fs::remove_dir_all(self.logs_of(build_id)) {
+        match fs::remove_dir_all(self.root.join(folder_of(build_id))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -91,13 +91,7 @@ pub fn processes(scenario: &Scenario) -> BTreeMap<i32, String> {
 
 /// What is left of builds, in words: containers, temporary files, mounts, processes, records that say `running`.
 pub fn left(scenario: &Scenario) -> Vec<String> {
-    let mut left: Vec<String> =
-        scenario.containers().into_iter().map(|name| format!("container {name}")).collect();
-    let files = fs::read_dir(scenario.tmp()).into_iter().flatten().flatten();
-    let files = files.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    // Those are the engine's, and are to stay.
-    let lasting = |name: &String| name.starts_with("storage-run-") || name.starts_with("buildah-cache");
-    left.extend(files.filter(|name| !lasting(name)).map(|name| format!("file {name}")));
+    let mut left = scenario.left();
     let root = scenario.folder().join("root");
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
@@ -107,8 +101,6 @@ pub fn left(scenario: &Scenario) -> Vec<String> {
         inside.filter(|point| point.matches("/merged").count() > 0).map(|point| format!("mount {point}")),
     );
     left.extend(processes(scenario).into_values().map(|line| format!("process {line}")));
-    let running = scenario.records().into_iter().filter(|record| record["status"] == "running");
-    left.extend(running.map(|record| format!("record {} says running", record["build_id"])));
     left
 }
 

@@ -582,20 +582,25 @@ impl Scenario {
             .collect()
     }
 
+    /// What builds have left that no build may leave, in words: working containers, temporary files, records that say
+    /// `running`.
+    pub fn left(&self) -> Vec<String> {
+        let mut left: Vec<String> =
+            self.containers().into_iter().map(|name| format!("working container {name}")).collect();
+        let files = fs::read_dir(self.tmp()).unwrap();
+        let files = files.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        // The content of cache mounts lives there.
+        let lasting = |name: &String| name.starts_with("storage-run-") || name.starts_with("buildah-cache");
+        left.extend(files.filter(|name| !lasting(name)).map(|name| format!("temporary file {name}")));
+        let running = self.records().into_iter().filter(|record| record["status"] == "running");
+        left.extend(running.map(|record| format!("record {}, half done", record["build_id"])));
+        left
+    }
+
     /// Fails where a build has left what no build may leave.
     #[track_caller]
     pub fn assert_clean(&self) {
-        assert_eq!(self.containers(), [""; 0], "working containers are left");
-        let left: Vec<String> = fs::read_dir(self.tmp())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            // The content of cache mounts lives there.
-            .filter(|name| !name.starts_with("storage-run-") && !name.starts_with("buildah-cache"))
-            .collect();
-        assert_eq!(left, [""; 0], "temporary files are left");
-        for record in self.records() {
-            assert_ne!(record["status"], "running", "a build's record is left half done");
-        }
+        assert_eq!(self.left(), [""; 0], "something is left");
     }
 
     /// Ids of the images that the engine finds by a label; `images` without `-a`, as people call it.

@@ -68,8 +68,7 @@ impl Build<'_> {
         let mut left = Vec::new();
         if keeper.is_some() {
             let there = |name: &&String| executed.listing.named(name).is_some();
-            let names: BTreeSet<&String> = executed.leftover_names.iter().chain(&unfinished).collect();
-            left.extend(names.into_iter().filter(there).cloned());
+            left.extend(executed.leftover_names.iter().chain(&unfinished).filter(there).cloned());
         }
         if self.name_target(target, &missing, keeper, &left, &executed.listing)? {
             left.clear();
